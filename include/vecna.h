@@ -1,0 +1,7 @@
+/* vecna.h — vectors to vectors: everything in one include. Each header is its module's manual. */
+#ifndef VECNA_H
+#define VECNA_H
+
+#include "vecna/base.h"
+
+#endif
