@@ -1,0 +1,68 @@
+/* vecna: one command, a verb each. */
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static const command commands[] = {
+    {"fit", "learn a translator from paired vectors, and judge it", command_fit},
+    {"translate", "vectors of one space or dimension into another", command_translate},
+    {"eval", "what a translated corpus keeps: retrieval against native and judged", command_eval},
+    {"inspect", "what a vector file or a map is, and whether it is healthy", command_inspect},
+    {"search", "exact nearest neighbours", command_search},
+    {"reduce", "fewer dimensions inside one space, with what it costs", command_reduce},
+};
+
+static int print_overview(FILE *file) {
+    fprintf(file, "vecna %s: vectors to vectors\n\nusage: vecna COMMAND [arguments]\n\n",
+            vecna_version());
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n  vecna COMMAND --help shows a command's options with an example.\n"
+          "  Exit status: 0 done, 1 failed, 2 wrong usage, 3 the verdict is FAIL.\n",
+          file);
+    return file == stdout ? EXIT_DONE : EXIT_USAGE;
+}
+
+/* An interrupted run leaves no half-written file, and dies of the signal so that a shell loop ends.
+ */
+static void on_interrupt(int number) {
+    vecna_outfile_remove_all();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void catch_interrupts(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_interrupt;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+int main(int argc, char **argv) {
+    const char *verb = argc > 1 ? argv[1] : "";
+    int status;
+
+    catch_interrupts();
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0)
+        return print_overview(stdout);
+    if (strcmp(verb, "--version") == 0 || strcmp(verb, "version") == 0) {
+        printf("vecna %s\n", vecna_version());
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(verb, commands[i].name) == 0) {
+            status = commands[i].run(argc - 1, argv + 1);
+            if (fflush(stdout) != 0 && status == EXIT_DONE)
+                status = fail_text("cannot write the result to standard output");
+            return status;
+        }
+    }
+    if (verb[0] != '\0')
+        fprintf(stderr, "vecna: there is no command \"%s\"\n\n", verb);
+    return print_overview(stderr);
+}
