@@ -3,5 +3,6 @@
 #define VECNA_H
 
 #include "vecna/base.h"
+#include "vecna/format.h"
 
 #endif
