@@ -1,0 +1,171 @@
+/* vecna/linalg.h — products and factorisations of dense matrices.
+ *
+ * float32 products run on oneDNN, float64 ones and all factorisations on OpenBLAS and LAPACKE,
+ * which are loaded on first use: the kernel that OpenBLAS 0.3.21 chooses by itself on processors
+ * newer than it is a fallback five times slower, so the core type is chosen here, unless the user
+ * has set OPENBLAS_CORETYPE. Matrices are row-major. No function here keeps a pointer to its
+ * operands. */
+#ifndef VECNA_LINALG_H
+#define VECNA_LINALG_H
+
+#include "vecna/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- float32 products ------------------------------------------------------------------------ */
+
+/* out = a b.
+ *   a    (rows, inner)   any finite values; NaN and infinity propagate
+ *   b    (inner, dim)
+ *   out  (rows, dim)     overwritten; must not overlap a or b
+ * Numerics: float32 products and sums in an order of the library's choosing: relative error of a
+ *           sum of n products about 1e-7 * sqrt(n). A row's result depends on the number of rows
+ *           at most in its last bits.
+ * Memory:   oneDNN may allocate scratch. Rows are shared out among the pool; NULL: one thread.
+ *           Safe from any thread, also inside a task of a pool.
+ * Errors:   VECNA_ERR_DIM when the shapes disagree; VECNA_ERR_OVERFLOW for a stride below dim;
+ *           VECNA_ERR_LIBRARY when oneDNN refuses. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_product(vecna_view a, vecna_view b,
+                                                        vecna_matrix out, vecna_pool *pool,
+                                                        vecna_error *err);
+/* out = a b', with b (dim, inner): all dot products of the rows of a with the rows of b. Otherwise
+ * as vecna_linalg_product. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_product_rows(vecna_view a, vecna_view b,
+                                                             vecna_matrix out, vecna_pool *pool,
+                                                             vecna_error *err);
+
+/* ---- int8 products -----------------------------------------------------------------------------
+ */
+
+/* Borrowed int8 matrix: row i starts at data + i * stride, counted in elements. */
+typedef struct vecna_view_i8 {
+    const int8_t *data;
+    size_t rows;
+    size_t dim;
+    size_t stride;
+} vecna_view_i8;
+
+/* out[i * out_stride + j] = sum over a's row i and b's row j, exact.
+ *   a  (rows, inner), b  (columns, inner)  values -127 .. 127 (-128 is allowed in a alone)
+ *   out  a.rows rows of b.rows int32
+ * Numerics: exact while inner <= 131072. Errors: VECNA_ERR_DIM; VECNA_ERR_OVERFLOW for a longer
+ * inner; VECNA_ERR_LIBRARY. Threads as above. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_product_rows_i8(vecna_view_i8 a, vecna_view_i8 b,
+                                                                int32_t *out, size_t out_stride,
+                                                                vecna_pool *pool, vecna_error *err);
+
+/* ---- float64 ------------------------------------------------------------------------------------
+ */
+
+typedef struct vecna_view_f64 {
+    const double *data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* doubles from one row to the next */
+} vecna_view_f64;
+
+typedef struct vecna_matrix_f64 {
+    double *data;
+    size_t rows;
+    size_t dim;
+    size_t stride;
+} vecna_matrix_f64;
+
+static inline vecna_view_f64 vecna_view_f64_dense(const double *data, size_t rows, size_t dim) {
+    vecna_view_f64 view = {data, rows, dim, dim};
+    return view;
+}
+static inline vecna_matrix_f64 vecna_matrix_f64_dense(double *data, size_t rows, size_t dim) {
+    vecna_matrix_f64 matrix = {data, rows, dim, dim};
+    return matrix;
+}
+
+/* Which operands of a product are transposed. */
+enum { VECNA_TRANSPOSE_NONE = 0, VECNA_TRANSPOSE_A = 1, VECNA_TRANSPOSE_B = 2 };
+
+/* out = op(a) op(b). Every float64 function uses the CPUs allowed, whatever thread calls.
+ * Errors: VECNA_ERR_DIM; VECNA_ERR_LIBRARY when LAPACKE or OpenBLAS is not installed. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_product_f64(vecna_view_f64 a, vecna_view_f64 b,
+                                                            int transpose, vecna_matrix_f64 out,
+                                                            vecna_error *err);
+
+/* gram += x' x and cross += x' y over rows of float32, in float64.
+ *   x      (rows, p), y (rows, q) with the same rows; y.data NULL: no cross product
+ *   shift_x (p), shift_y (q)  subtracted from every row first; NULL: nothing is
+ *   gram   (p, p) whole, both triangles; NULL: not wanted
+ *   cross  (p, q)
+ * Numerics: rows are widened to float64 before they are multiplied: the error of a sum over n rows
+ * is about 1e-16 * sqrt(n), so millions of rows lose no digits that float32 data has. The result
+ *           does not depend on how rows are split over calls beyond that.
+ * Memory:   8 * 512 * (p + q) bytes from the allocator (NULL malloc).
+ * Errors:   VECNA_ERR_DIM, VECNA_ERR_MEMORY, VECNA_ERR_LIBRARY; sums are then untouched or hold
+ * some blocks of the rows, and must be thrown away. */
+typedef struct vecna_gram {
+    double *gram;
+    double *cross;
+    const double *shift_x;
+    const double *shift_y;
+    const vecna_allocator *allocator;
+} vecna_gram;
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_gram_add(const vecna_gram *sums, vecna_view x,
+                                                         vecna_view y, vecna_error *err);
+
+/* sum (dim) += the rows of x, in float64. */
+VECNA_API void vecna_linalg_sum_add(vecna_view x, double *sum);
+
+/* ---- factorisations, float64, dense (stride == dim)
+ * ------------------------------------------------ */
+
+/* Eigenvalues and eigenvectors of a symmetric matrix.
+ *   a       (size, size)  in: the matrix (the lower triangle is read); out: row i is the unit
+ *           eigenvector of values[i], its largest component positive
+ *   values  (size)        descending
+ * Numerics: |a v - value v| within 1e-14 * size * largest |value|.
+ * Errors:   VECNA_ERR_NUMERIC when it does not converge or an entry is not finite; _MEMORY;
+ * _LIBRARY. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_eigen(double *a, size_t size, double *values,
+                                                      vecna_error *err);
+
+/* Thin singular value decomposition a = left diag(values) right, k = min(rows, dim).
+ *   a       (rows, dim)  destroyed
+ *   left    (rows, k)    orthonormal columns
+ *   values  (k)          descending, at least 0
+ *   right   (k, dim)     orthonormal rows
+ * Errors: as vecna_linalg_eigen. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_svd(vecna_matrix_f64 a, double *left,
+                                                    double *values, double *right,
+                                                    vecna_error *err);
+
+/* Solve a x = b for a symmetric positive definite a.
+ *   a  (size, size)     destroyed: its lower triangle becomes the Cholesky factor
+ *   b  (size, columns)  in: right sides; out: solutions
+ * Errors: VECNA_ERR_NUMERIC when a is not positive definite (position: the first pivot that is not
+ *         positive; add to the diagonal); _LIBRARY. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_solve_spd(double *a, size_t size, double *b,
+                                                          size_t columns, vecna_error *err);
+
+/* Orthonormal columns that span those of a: a = q r with r's diagonal positive, which makes q
+ * unique, the same on every machine up to rounding. a  (rows, dim), rows >= dim  in: full column
+ * rank; out: q Errors: VECNA_ERR_DIM; VECNA_ERR_NUMERIC when the columns are dependent; _MEMORY;
+ * _LIBRARY. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_orthonormal(double *a, size_t rows, size_t dim,
+                                                            vecna_error *err);
+
+/* ---- what runs
+ * --------------------------------------------------------------------------------------- */
+
+typedef struct vecna_linalg_kernels {
+    const char *onednn_isa;    /* "avx512_core_bf16", ... static */
+    const char *openblas_core; /* "SkylakeX", ...; "" when another BLAS is installed. Static */
+    int openblas_chosen;       /* 1 when the core type was chosen here, 0 by the user or OpenBLAS */
+} vecna_linalg_kernels;
+
+/* Errors: VECNA_ERR_LIBRARY when LAPACKE is not installed. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_about(vecna_linalg_kernels *out, vecna_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,103 @@
+/* OpenBLAS chooses its kernels in a constructor, when it is loaded. Version 0.3.21 does not know
+ * processors newer than itself and then takes the oldest kernel there is, at a fifth of the speed.
+ * So the library is loaded late, after the core type has been chosen by what the processor can do
+ * and put into OPENBLAS_CORETYPE; the variable is taken back at once, so that child processes do
+ * not inherit it. A value that the user has set is left alone, and so is an OpenBLAS that the host
+ * process had loaded before (its choice is made). */
+#define _GNU_SOURCE
+#include "linalg/linalg_impl.h"
+
+#include <dlfcn.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static vni_lapack lapack;
+static char failure[160];
+
+const char *vni_openblas_core(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512cd"))
+        return "SkylakeX";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return "Haswell";
+#endif
+    return NULL;
+}
+
+/* ISO C has no conversion from object to function pointer; POSIX promises that the bits are the
+ * same. */
+static int find(void *handle, const char *name, void *slot) {
+    void *symbol = dlsym(handle, name);
+    if (symbol == NULL) {
+        strcpy(failure, "the installed LAPACKE lacks ");
+        strncat(failure, name, sizeof failure - strlen(failure) - 1);
+        return 0;
+    }
+    memcpy(slot, &symbol, sizeof symbol);
+    return 1;
+}
+
+static void *open_with_core(const char *core) {
+    void *handle;
+    int ours = core != NULL && getenv("OPENBLAS_CORETYPE") == NULL;
+    if (ours)
+        setenv("OPENBLAS_CORETYPE", core, 1);
+    handle = dlopen("liblapacke.so.3", RTLD_NOW | RTLD_LOCAL);
+    if (ours)
+        unsetenv("OPENBLAS_CORETYPE");
+    lapack.core_chosen = handle != NULL && ours;
+    return handle;
+}
+
+static void load(void) {
+    void *handle;
+    void *openblas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+    void (*set_threads)(int) = NULL;
+    const char *(*corename)(void) = NULL;
+
+    handle = open_with_core(openblas ? NULL : vni_openblas_core());
+    if (handle == NULL) {
+        strcpy(failure, "liblapacke.so.3 cannot be loaded; install the package liblapacke");
+        return;
+    }
+    if (!find(handle, "cblas_dgemm", &lapack.dgemm) ||
+        !find(handle, "cblas_dsyrk", &lapack.dsyrk) ||
+        !find(handle, "cblas_dtrsm", &lapack.dtrsm) ||
+        !find(handle, "LAPACKE_dsyevd", &lapack.dsyevd) ||
+        !find(handle, "LAPACKE_dgesdd", &lapack.dgesdd) ||
+        !find(handle, "LAPACKE_dpotrf", &lapack.dpotrf) ||
+        !find(handle, "LAPACKE_dgelqf", &lapack.dgelqf) ||
+        !find(handle, "LAPACKE_dorglq", &lapack.dorglq))
+        return;
+    lapack.core = "";
+    if (find(handle, "openblas_get_corename", &corename) &&
+        find(handle, "openblas_set_num_threads", &set_threads)) {
+        lapack.core = corename();
+        set_threads((int)vecna_cpus_allowed());
+    }
+    failure[0] = '\0';
+}
+
+vecna_status vni_lapack_load(const vni_lapack **out, vecna_error *err) {
+    pthread_once(&once, load);
+    if (failure[0] != '\0')
+        return vecna_error_set(err, VECNA_ERR_LIBRARY, -1, "%s", failure);
+    *out = &lapack;
+    return VECNA_OK;
+}
+
+int vni_single_thread_begin(void) {
+    int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    return before;
+}
+
+void vni_single_thread_end(int before) {
+    omp_set_num_threads(before);
+}
