@@ -3,6 +3,7 @@
 #define VECNA_H
 
 #include "vecna/base.h"
+#include "vecna/codec.h"
 #include "vecna/linalg.h"
 #include "vecna/format.h"
 

@@ -211,6 +211,26 @@ typedef void vecna_task(void *user, size_t begin, size_t end, size_t worker);
 VECNA_API void vecna_pool_run(vecna_pool *pool, size_t count, size_t grain, vecna_task *task,
                               void *user);
 
+/* Work that flows: read a piece, work on it, write it; many pieces at once, each in a slot of its
+ * own (0 .. vecna_pool_threads - 1). `user` comes first to every function. */
+typedef struct vecna_pipeline {
+    /* Fill the slot with the next piece; *more = 0 when there is none. One call at a time. */
+    vecna_status (*read)(void *user, size_t slot, int *more, vecna_error *err);
+    /* Work on the slot's piece. Calls for different slots run at once. */
+    vecna_status (*work)(void *user, size_t slot, vecna_error *err);
+    /* Give the slot's piece away. One call at a time, in the order of reading. */
+    vecna_status (*write)(void *user, size_t slot, vecna_error *err);
+    void *user;
+} vecna_pipeline;
+
+/* Run it until read has no more, with every thread of the pool (NULL, or inside a task: in the
+ * calling thread alone). Returns when all is written.
+ * Errors: the first one in the order of the input, whatever the threads do: every piece before it
+ * has been written, none after it. */
+VECNA_API VECNA_CHECK vecna_status vecna_pool_pipeline(vecna_pool *pool,
+                                                       const vecna_pipeline *pipeline,
+                                                       vecna_error *err);
+
 /* ---- files that appear whole or not at all -------------------------------------------------- */
 
 /* A buffered file that is written under a temporary name beside its path and renamed by commit.

@@ -7,16 +7,16 @@
 
 /* In the order of docs/formats.md; the first of two equal claims wins. */
 static const vni_format *const formats[] = {
-    &vni_format_fvecs,
-    &vni_format_bvecs,
-    &vni_format_ivecs,
-    &vni_format_raw,
+    &vni_format_npy,   &vni_format_fvecs,    &vni_format_bvecs,
+    &vni_format_ivecs, &vni_format_word2vec, &vni_format_raw,
 };
 
 static const vecna_format_info *const infos[] = {
+    &vni_format_npy.info,
     &vni_format_fvecs.info,
     &vni_format_bvecs.info,
     &vni_format_ivecs.info,
+    &vni_format_word2vec.info,
     &vni_format_raw.info,
     NULL,
 };

@@ -254,4 +254,15 @@ vecna_status vni_dense_read(vni_dense *dense, vecna_reader *reader, vecna_block 
                             size_t max_rows, vecna_error *err);
 void vni_dense_close(vni_dense *dense, vecna_reader *reader);
 
+/* ---- word2vec.c: shared with the text formats
+ * ----------------------------------------------------- */
+
+/* "ROWS DIM\n" at the beginning of data: 1 and what it says; any numbers, unchecked. */
+int vni_word2vec_first_line(const unsigned char *data, size_t bytes, uint64_t *rows, uint64_t *dim,
+                            size_t *line_bytes);
+/* After that line: the first word is followed by binary floats, not by decimal text. */
+int vni_word2vec_is_binary(const unsigned char *data, size_t bytes, size_t dim);
+/* A word of a format that separates by space: spaces and control bytes become '_'. */
+vecna_status vni_writer_put_word(vecna_writer *writer, vecna_text word, vecna_error *err);
+
 #endif

@@ -1,0 +1,46 @@
+/* What the files of codec share, and what format's text readers take beside the public header. */
+#ifndef VNI_CODEC_IMPL_H
+#define VNI_CODEC_IMPL_H
+
+#include "vecna/codec.h"
+
+#include <string.h>
+
+enum { VNI_POWER_FIRST = -342, VNI_POWER_LAST = 324 };
+
+/* 10^q for q from VNI_POWER_FIRST: 128-bit significands, high half first, top bit set; rounded down
+ * for q >= 0, up for q < 0. */
+extern const uint64_t vni_power_table[VNI_POWER_LAST - VNI_POWER_FIRST + 1][2];
+
+/* floor(log2(10^q)) for |q| up to 1650: 1741647 / 2^19 is log2(10) from below, near enough. */
+static inline int vni_log2_of_power(int q) {
+    return (q * 1741647) >> 19;
+}
+
+/* Full product of two 64-bit numbers. */
+static inline uint64_t vni_multiply(uint64_t a, uint64_t b, uint64_t *high) {
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    *high = (uint64_t)(product >> 64);
+    return (uint64_t)product;
+}
+
+/* Eight bytes as a number, the first in the least significant place on any machine. */
+static inline uint64_t vni_load8(const char *text) {
+    uint64_t word;
+    memcpy(&word, text, 8);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+/* The JSON numbers of "1, 2, 3" one after the other, in the reader's innermost loop.
+ *   at, end   text to read from; *at moves behind the last number taken
+ *   out       (capacity)
+ *   returns   numbers read; stops at capacity or before the first thing that is neither a number
+ * nor the comma and JSON white space between two numbers. A comma is only passed when a number
+ * follows. */
+size_t vni_number_list_f32(const char **at, const char *end, float *out, size_t capacity);
+
+#endif
