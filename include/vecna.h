@@ -3,6 +3,7 @@
 #define VECNA_H
 
 #include "vecna/base.h"
+#include "vecna/eval.h"
 #include "vecna/format.h"
 
 #endif
