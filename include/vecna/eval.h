@@ -71,6 +71,10 @@ typedef struct vecna_judgements_info {
 
 VECNA_API vecna_judgements_info vecna_judgements_about(const vecna_judgements *judgements);
 
+/* Write every judgement into out, by query and then by document; repeats are gone. Returns how many
+ * there are; out NULL only counts. */
+VECNA_API size_t vecna_judgements_list(const vecna_judgements *judgements, vecna_judgement *out);
+
 /* ---- qrels files ----------------------------------------------------------------------------- */
 
 /* Judgements by id, as a file has them. Immutable after parsing. */

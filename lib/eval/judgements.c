@@ -176,3 +176,14 @@ vecna_judgements_info vecna_judgements_about(const vecna_judgements *judgements)
     }
     return info;
 }
+
+size_t vecna_judgements_list(const vecna_judgements *judgements, vecna_judgement *out) {
+    for (size_t query = 0; out && query < judgements->queries; query++) {
+        for (size_t i = judgements->offsets[query]; i < judgements->offsets[query + 1]; i++) {
+            out[i].query = query;
+            out[i].doc = judgements->judged[i].doc;
+            out[i].grade = judgements->judged[i].grade;
+        }
+    }
+    return judgements->offsets[judgements->queries];
+}

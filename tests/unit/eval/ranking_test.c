@@ -28,8 +28,15 @@ static void by_hand(void **state) {
     vecna_retrieval_options options = {2, 0, {NULL, 0}, NULL};
     vecna_judgements_info info = vecna_judgements_about(judged);
     double got[VECNA_MEASURES][4];
+    vecna_judgement listed[6];
     size_t used;
     (void)state;
+
+    assert_int_equal(vecna_judgements_list(judged, NULL), 6);
+    assert_int_equal(vecna_judgements_list(judged, listed), 6);
+    assert_true(listed[0].query == 0 && listed[0].doc == VECNA_DOC_OUTSIDE && listed[0].grade == 1);
+    assert_true(listed[3].query == 0 && listed[3].doc == 3 && listed[3].grade == 3);
+    assert_true(listed[5].query == 3 && listed[5].doc == 2 && listed[5].grade == 1);
 
     assert_int_equal(info.queries, 4);
     assert_int_equal(info.docs, 5);
