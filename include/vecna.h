@@ -6,5 +6,6 @@
 #include "vecna/codec.h"
 #include "vecna/linalg.h"
 #include "vecna/format.h"
+#include "vecna/eval.h"
 
 #endif

@@ -1,0 +1,329 @@
+/* vecna/eval.h — matrices and rankings in, numbers out: how well a set of vectors retrieves, and
+ * what a translation keeps of it.
+ *
+ * The road
+ *   judgements  which document answers which query: from a qrels file (vecna_qrels_parse and
+ *               _resolve) or from numbers (vecna_judgements_new)
+ *   ranking     the rows that a search returned, best first (vecna_search fills the arrays)
+ *   measures    vecna_eval_retrieval and vecna_eval_overlap give one number a query, NaN where the
+ *               query has none
+ *   intervals   vecna_eval_bootstrap and vecna_eval_retention turn numbers a query into means,
+ *               ratios and differences with an interval each
+ *   verdict     vecna_eval_verdict says whether a translation may be relied upon
+ *
+ * Definitions stand in docs/eval.md; the measures agree with trec_eval 9 to 1e-6. */
+#ifndef VECNA_EVAL_H
+#define VECNA_EVAL_H
+
+#include "vecna/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- what a search returned ------------------------------------------------------------------ */
+
+/* Borrowed rankings, one a query: query q's rows start at rows + q * stride, best first; a negative
+ * row ends a list before depth. */
+typedef struct vecna_ranking {
+    const int64_t *rows; /* (queries, depth) rows of the corpus */
+    const float *scores; /* beside rows, higher is better; NULL: the order is final */
+    size_t queries;
+    size_t depth;
+    size_t stride; /* entries from one query to the next, at least depth */
+} vecna_ranking;
+
+/* ---- which document answers which query ------------------------------------------------------ */
+
+/* Stands for a judged document that the corpus does not hold: it can never be found, and counts as
+ * missed when it is relevant, as trec_eval counts it. */
+#define VECNA_DOC_OUTSIDE ((int64_t)-1)
+
+typedef struct vecna_judgement {
+    size_t query;  /* row of the query */
+    int64_t doc;   /* row of the corpus, or VECNA_DOC_OUTSIDE */
+    int32_t grade; /* 1 and above: relevant, more is better; 0 and below: judged not relevant */
+} vecna_judgement;
+
+/* Judgements arranged for look-up. Immutable; may be shared by threads. */
+typedef struct vecna_judgements vecna_judgements;
+
+/* Arrange judgements given in any order.
+ *   entries  (count)  query below queries; doc below docs or VECNA_DOC_OUTSIDE
+ * The same (query, doc, grade) twice counts once; entries outside the corpus are all counted.
+ * Memory:  one allocation, about 12 bytes an entry, released by _free (NULL-safe).
+ * Errors:  VECNA_ERR_ARGUMENT when a row is outside its range or a (query, doc) has two grades;
+ *          VECNA_ERR_MEMORY. position is the entry. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_judgements_new(const vecna_judgement *entries,
+                                                        size_t count, size_t queries, size_t docs,
+                                                        const vecna_allocator *allocator,
+                                                        vecna_judgements **out, vecna_error *err);
+VECNA_API void vecna_judgements_free(vecna_judgements *judgements);
+
+typedef struct vecna_judgements_info {
+    size_t queries;          /* rows of queries that the judgements are for */
+    size_t docs;             /* rows of the corpus */
+    size_t judged;           /* queries with at least one judgement: the ones that are scored */
+    size_t without_relevant; /* of them, queries with no relevant document: they score 0 */
+    size_t relevant;         /* relevant (query, document) pairs, those outside included */
+    size_t outside;          /* judgements of documents that the corpus does not hold */
+} vecna_judgements_info;
+
+VECNA_API vecna_judgements_info vecna_judgements_about(const vecna_judgements *judgements);
+
+/* Write every judgement into out, by query and then by document; repeats are gone. Returns how many
+ * there are; out NULL only counts. */
+VECNA_API size_t vecna_judgements_list(const vecna_judgements *judgements, vecna_judgement *out);
+
+/* ---- qrels files ----------------------------------------------------------------------------- */
+
+/* Judgements by id, as a file has them. Immutable after parsing. */
+typedef struct vecna_qrels vecna_qrels;
+
+typedef struct vecna_qrel {
+    const char *query; /* ids: NUL-terminated UTF-8, owned by the qrels */
+    const char *doc;
+    int32_t grade;
+    size_t line; /* from 1 */
+} vecna_qrel;
+
+/* Parse a file of judgements.
+ *   data  (bytes)  TREC: "query iteration document grade", separated by blanks; or BEIR: "query-id
+ *                  <tab> corpus-id <tab> score", with or without that first line. Told apart by the
+ *                  first line. Empty lines, CRLF and a byte order mark are accepted.
+ * A judgement repeated with the same grade is kept once and counted in vecna_qrels_repeats.
+ * Memory:  two allocations, about the file plus 40 bytes a line.
+ * Errors:  VECNA_ERR_FORMAT with the line in position: too few or too many fields, an empty id, a
+ *          NUL byte, a grade that is no whole number of 32 bits, two grades for one pair, no
+ *          judgement at all; VECNA_ERR_OVERFLOW; VECNA_ERR_MEMORY. name stands in the messages.
+ * Source:  trec.nist.gov/data/qrels_eng; github.com/beir-cellar/beir wiki. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_qrels_parse(const void *data, size_t bytes,
+                                                     const char *name,
+                                                     const vecna_allocator *allocator,
+                                                     vecna_qrels **out, vecna_error *err);
+VECNA_API void vecna_qrels_free(vecna_qrels *qrels);
+VECNA_API size_t vecna_qrels_count(const vecna_qrels *qrels);
+VECNA_API size_t vecna_qrels_repeats(const vecna_qrels *qrels);
+/* Judgement index (below count), in the order of the file. */
+VECNA_API vecna_qrel vecna_qrels_at(const vecna_qrels *qrels, size_t index);
+
+/* Ids of rows. texts NULL: row 17 has the id "17". */
+typedef struct vecna_ids {
+    const char *const *texts; /* (count) NUL-terminated; NULL entries have no id */
+    size_t count;
+} vecna_ids;
+
+/* What became of the judgements of a file. */
+typedef struct vecna_qrels_match {
+    size_t used;               /* judgements whose query is among the queries */
+    size_t unknown_queries;    /* judgements left out: their query is not among the queries */
+    size_t unknown_docs;       /* judgements used, but of a document outside the corpus */
+    const char *unknown_query; /* the first of each, owned by the qrels; NULL none */
+    const char *unknown_doc;
+} vecna_qrels_match;
+
+/* From ids to rows. match may be NULL.
+ * Errors:  VECNA_ERR_NOT_FOUND when no judgement's query is among the queries, or none of the
+ *          documents in the corpus; VECNA_ERR_FORMAT when an id that the judgements use stands at
+ *          two rows (position: the second); VECNA_ERR_MEMORY. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_qrels_resolve(const vecna_qrels *qrels, vecna_ids queries,
+                                                       vecna_ids docs,
+                                                       const vecna_allocator *allocator,
+                                                       vecna_judgements **out,
+                                                       vecna_qrels_match *match, vecna_error *err);
+
+/* ---- measures -------------------------------------------------------------------------------- */
+
+/* Code, name in reports, sentence. All lie in 0 .. 1, and more is better. */
+#define VECNA_MEASURE_LIST(X)                                                                      \
+    X(0, NDCG, "ndcg",                                                                             \
+      "gain of the first k, discounted by log2(rank + 1), over the best possible")                 \
+    X(1, RECALL, "recall", "share of a query's relevant documents among the first k")              \
+    X(2, MRR, "mrr",                                                                               \
+      "1 / rank of the first relevant document, 0 when it is not among the first k")               \
+    X(3, MAP, "map", "mean over relevant documents of the precision at their rank, whole ranking") \
+    X(4, PRECISION, "precision", "share of the first k that is relevant")                          \
+    X(5, SUCCESS, "success", "1 when a relevant document is among the first k")
+
+typedef enum vecna_measure {
+#define VECNA_MEASURE_ENUM(code, name, text, sentence) VECNA_MEASURE_##name = code,
+    VECNA_MEASURE_LIST(VECNA_MEASURE_ENUM)
+#undef VECNA_MEASURE_ENUM
+} vecna_measure;
+
+enum { VECNA_MEASURES = 6 };
+
+/* "ndcg"; "unknown" for others. Static. */
+VECNA_API const char *vecna_measure_name(vecna_measure measure);
+
+typedef struct vecna_retrieval_options {
+    size_t k;              /* cutoff of every measure but MAP; 0 means 10 */
+    int32_t relevant_from; /* least grade that is relevant; 0 means 1. nDCG gains by grade anyway */
+    vecna_ids doc_ids;     /* texts not NULL: equal scores are ordered as trec_eval orders them */
+    const vecna_allocator *allocator; /* NULL malloc */
+} vecna_retrieval_options;
+
+/* Every measure of every query, as trec_eval defines them.
+ *   ranking  (queries, depth)  against judged: the same queries and a corpus of the same rows
+ *   out      (VECNA_MEASURES, queries)  measure m of query q at out[m * queries + q]; NaN for a
+ *                              query without judgements; 0 for a judged query that has no relevant
+ *                              document or found nothing
+ * Ties:    trec_eval sorts by score and, where scores are equal, by document id, the last id in
+ *          byte order first. With doc_ids and scores the ranking is put in that order first.
+ *          Without, the order given is final; vecna_search puts the lower row first, so equal
+ *          vectors rank as if their ids descended with the row.
+ * k beyond the ranking is no error: what is not there was not found; precision divides by k.
+ * Numerics: float64 sums; within 1e-12 of tests/reference, within 1e-6 of pytrec-eval.
+ * Memory:   scratch of 4 bytes a corpus row, 8 a rank.
+ * Errors:   VECNA_ERR_DIM when ranking and judged differ in queries; VECNA_ERR_ARGUMENT for a row
+ *           beyond the corpus or twice in one ranking; VECNA_ERR_VALUE for a score that is NaN
+ *           (position: the query); VECNA_ERR_MEMORY.
+ * Source:   github.com/usnistgov/trec_eval, m_*.c; docs/eval.md. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_retrieval(const vecna_ranking *ranking,
+                                                        const vecna_judgements *judged,
+                                                        const vecna_retrieval_options *options,
+                                                        double *out, vecna_error *err);
+
+/* Share of the first reference_k rows of a reference ranking (the native model's neighbours) that
+ * stand among the first k of a ranking. reference_k = k is overlap@k; reference_k = 1 is recall@k
+ * of the native nearest neighbour. out  (queries)  0 .. 1; NaN where the reference's list is empty;
+ * a reference list shorter than reference_k is divided by its own length Memory:   scratch of 16
+ * bytes an entry of the longer list. Errors:   VECNA_ERR_DIM when the rankings differ in queries;
+ * VECNA_ERR_ARGUMENT for k or reference_k 0 or beyond the depth of its ranking, a row twice in one
+ * list (position: the query); VECNA_ERR_MEMORY. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_overlap(const vecna_ranking *ranking, size_t k,
+                                                      const vecna_ranking *reference,
+                                                      size_t reference_k,
+                                                      const vecna_allocator *allocator, double *out,
+                                                      vecna_error *err);
+
+/* Mean of the values that are not NaN; NaN when there is none. used (may be NULL) counts them. */
+VECNA_API double vecna_eval_mean(const double *values, size_t count, size_t *used);
+
+/* ---- intervals ------------------------------------------------------------------------------- */
+
+/* A figure and where it may lie: the percentile interval of a paired bootstrap over queries. */
+typedef struct vecna_interval {
+    double value; /* over the queries as they are; NaN when it is not defined (x / 0) */
+    double low;
+    double high;
+    size_t queries; /* that entered */
+} vecna_interval;
+
+typedef enum vecna_statistic_kind {
+    VECNA_STATISTIC_MEAN = 0,       /* mean(a) */
+    VECNA_STATISTIC_DIFFERENCE = 1, /* mean(a) - mean(b) */
+    VECNA_STATISTIC_RATIO = 2,      /* mean(a) / mean(b) */
+    VECNA_STATISTIC_GAP = 3         /* (mean(a) - mean(c)) / (mean(b) - mean(c)) */
+} vecna_statistic_kind;
+
+/* A figure of the columns a, b, c (numbers of columns; those that the kind does not use are
+ * ignored). */
+typedef struct vecna_statistic {
+    vecna_statistic_kind kind;
+    size_t a, b, c;
+} vecna_statistic;
+
+typedef struct vecna_bootstrap_input {
+    const double *const *columns; /* (column_count) of (queries) values each, finite or NaN */
+    size_t column_count;
+    size_t queries;
+    const vecna_statistic *statistics;
+    size_t statistic_count;
+} vecna_bootstrap_input;
+
+typedef struct vecna_bootstrap_options {
+    size_t resamples;  /* 0 means 2000 */
+    double confidence; /* 0 means 0.95; otherwise inside (0, 1) */
+    uint64_t seed;
+    vecna_pool *pool;                 /* NULL: in the calling thread */
+    const vecna_allocator *allocator; /* NULL malloc */
+} vecna_bootstrap_options;
+
+/* Paired bootstrap: resamples queries with replacement and computes every statistic on the same
+ * resamples, so that numerator and denominator move together.
+ *   out  (statistic_count)
+ * A query with NaN in any column is left out of all. Resamples whose denominator is 0 are left out
+ * of that statistic's interval; if the value itself is not defined, so are low and high (NaN).
+ * Numerics: resample r draws from stream r of the seed, and sums run in the order of the queries:
+ *           the same bits on any number of threads. Percentiles interpolate as numpy.percentile.
+ * Memory:   8 bytes a resample and statistic, 4 a query and thread.
+ * Errors:   VECNA_ERR_ARGUMENT for no query left, no column or a confidence outside (0, 1);
+ *           VECNA_ERR_VALUE for an infinite value (position: the query); VECNA_ERR_MEMORY.
+ * Source:   Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapter 13. Since 0.1.
+ */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_bootstrap(const vecna_bootstrap_input *input,
+                                                        const vecna_bootstrap_options *options,
+                                                        vecna_interval *out, vecna_error *err);
+
+/* ---- what a translation keeps ---------------------------------------------------------------- */
+
+/* A way of not translating that every translation must beat. */
+typedef struct vecna_control {
+    const char *name;     /* "mean vector", "shuffled pairs", "untranslated": for reports */
+    const double *values; /* (queries) the same measure */
+} vecna_control;
+
+typedef struct vecna_retention_input {
+    const double *translated;      /* (queries) one measure of the translated corpus */
+    const double *native;          /* of the target model itself: the ceiling */
+    const double *status_quo;      /* of the old model, kept; NULL when it is not known */
+    const vecna_control *controls; /* (control_count) */
+    size_t control_count;
+    size_t queries;
+} vecna_retention_input;
+
+typedef struct vecna_retention {
+    vecna_interval translated; /* means */
+    vecna_interval native;
+    vecna_interval retention; /* translated / native */
+    /* the rest is NaN without a status quo */
+    vecna_interval status_quo;
+    vecna_interval upgrade_gain; /* native / status quo: what re-embedding everything would bring */
+    vecna_interval advantage;    /* translated / status quo: what translating brings */
+    vecna_interval gap_recovered; /* (translated - status quo) / (native - status quo) */
+    vecna_interval gap; /* native - status quo; where it may be 0, gap_recovered is noise */
+    int has_status_quo;
+    int controls_cleared; /* every control: the margin's lower bound is above 0 */
+} vecna_retention;
+
+typedef struct vecna_control_result {
+    vecna_interval mean;
+    vecna_interval retention; /* control / native */
+    vecna_interval margin;    /* translated - control */
+    int cleared;              /* margin.low above 0 */
+} vecna_control_result;
+
+/* All of it from one bootstrap, so that every figure saw the same resamples. Queries with NaN in
+ * any of the columns are left out. controls  (control_count)  may be NULL when control_count is 0
+ * Errors as vecna_eval_bootstrap. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_retention(const vecna_retention_input *input,
+                                                        const vecna_bootstrap_options *options,
+                                                        vecna_retention *out,
+                                                        vecna_control_result *controls,
+                                                        vecna_error *err);
+
+typedef enum vecna_verdict {
+    VECNA_VERDICT_PASS = 0,
+    VECNA_VERDICT_WARN = 1, /* works, but keeping the old model retrieves better */
+    VECNA_VERDICT_FAIL = 2  /* not to be relied upon */
+} vecna_verdict;
+
+/* Why, as bits. */
+enum {
+    VECNA_REASON_RETENTION = 1, /* FAIL: retention's lower bound is under the least wanted */
+    VECNA_REASON_CONTROL = 2,   /* FAIL: a control is not clearly worse */
+    VECNA_REASON_UNDEFINED = 4, /* FAIL: the native model finds nothing, so nothing can be judged */
+    VECNA_REASON_STATUS_QUO = 8 /* WARN: the old model, kept, does better */
+};
+
+/* The verdict for a least retention (such as 0.8). reasons may be NULL. */
+VECNA_API vecna_verdict vecna_eval_verdict(const vecna_retention *retention, double min_retention,
+                                           unsigned *reasons);
+/* "PASS", "WARN", "FAIL". Static. */
+VECNA_API const char *vecna_verdict_name(vecna_verdict verdict);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
