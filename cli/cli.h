@@ -6,6 +6,8 @@
 #define VECNA_CLI_H
 
 #include "vecna.h"
+#include "vecna/codec.h"
+#include "vecna/format.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -103,6 +105,9 @@ double seconds_now(void);
 /* "1,234,567" into a static buffer of eight turns. */
 const char *grouped(uint64_t number);
 
+/* Prints a finished JSON value with a newline and frees the writer; returns EXIT_DONE or EXIT_FAILED. */
+int print_json(vecna_json_writer *json, FILE *file);
+
 /* ---- tables (table.c) ---------------------------------------------------------------------------
  */
 
@@ -121,5 +126,54 @@ void table_print(table *t, FILE *file, const char *indent); /* and frees it */
 
 /* ---- vectors in memory (load.c)
  * ------------------------------------------------------------------ */
+
+/* How the input of a command is read: the options that every reading command has. */
+typedef struct input_options {
+    const char *format;
+    size_t dim;
+    const char *id_field, *text_field, *vector_field, *tensor;
+} input_options;
+
+/* Lines of an option table for a command that reads vectors into `variable` (an input_options). */
+#define INPUT_OPTIONS(variable)                                                                    \
+    {"reading", 0, OPTION_GROUP, NULL, NULL, "reading vectors"},                                   \
+        {"in-format",        0,      OPTION_TEXT,                                                  \
+         &(variable).format, "NAME", "format of the input (default: told by content)"},            \
+        {"raw-dim", 0, OPTION_COUNT, &(variable).dim, "N", "dimension of a raw float32 file"},     \
+        {"id-field", 0, OPTION_TEXT, &(variable).id_field, "NAME", "field with ids (id)"},         \
+        {"text-field", 0, OPTION_TEXT, &(variable).text_field, "NAME", "field with texts (text)"}, \
+        {"vector-field",           0,      OPTION_TEXT,                                            \
+         &(variable).vector_field, "NAME", "field with vectors (embedding)"},                      \
+    {                                                                                              \
+        "tensor", 0, OPTION_TEXT, &(variable).tensor, "NAME", "tensor of a safetensors file"       \
+    }
+
+vecna_format_options format_options(const input_options *input);
+
+/* A whole file: vectors, and ids, texts and judgements where it has them. */
+typedef struct loaded {
+    const char *path;
+    vecna_file_info about; /* its pointers are NULL but format, which is static */
+    vecna_matrix vectors;
+    char **ids; /* rows of them, or NULL */
+    char **texts;
+    char **relevant; /* the JSON of the field "relevant": row numbers or ids of a corpus; or NULL */
+    struct text_arena *arena;
+} loaded;
+
+vecna_status load_vectors(const char *path, const vecna_format_options *options, loaded *out,
+                          vecna_error *err);
+void unload(loaded *file);
+
+/* Ids, texts and judgements for vectors that lie in a file without them: for each row a line, a
+ * JSON object with "id", "text" and "relevant" as far as it has them, or plain text. */
+vecna_status load_texts(const char *path, loaded *into, vecna_error *err);
+
+/* Row numbers in the order of the ids, for looking them up. */
+typedef struct id_index id_index;
+vecna_status id_index_new(char *const *ids, size_t rows, id_index **out, vecna_error *err);
+/* The first row of that id; -1 none. */
+int64_t id_index_find(const id_index *index, const char *id);
+void id_index_free(id_index *index);
 
 #endif

@@ -97,3 +97,14 @@ void progress_end(progress *meter) {
     if (meter->active && meter->shown > meter->started)
         fputs("\r\033[K", stderr);
 }
+
+int print_json(vecna_json_writer *json, FILE *file) {
+    vecna_error err;
+    int exit_status = EXIT_DONE;
+    if (vecna_json_writer_finish(json, &err) != VECNA_OK)
+        exit_status = fail_with(&err);
+    else
+        fprintf(file, "%.*s\n", (int)json->bytes, json->text);
+    vecna_json_writer_free(json);
+    return exit_status;
+}
