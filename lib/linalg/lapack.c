@@ -8,10 +8,13 @@
 #include "linalg/linalg_impl.h"
 
 #include <dlfcn.h>
-#include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of OpenMP's run-time library, whose header comes with gcc alone. */
+int omp_get_max_threads(void);
+void omp_set_num_threads(int threads);
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static vni_lapack lapack;
