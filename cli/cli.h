@@ -105,7 +105,8 @@ double seconds_now(void);
 /* "1,234,567" into a static buffer of eight turns. */
 const char *grouped(uint64_t number);
 
-/* Prints a finished JSON value with a newline and frees the writer; returns EXIT_DONE or EXIT_FAILED. */
+/* Prints a finished JSON value with a newline and frees the writer; returns EXIT_DONE or
+ * EXIT_FAILED. */
 int print_json(vecna_json_writer *json, FILE *file);
 
 /* ---- tables (table.c) ---------------------------------------------------------------------------

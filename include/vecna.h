@@ -4,8 +4,8 @@
 
 #include "vecna/base.h"
 #include "vecna/codec.h"
-#include "vecna/linalg.h"
-#include "vecna/format.h"
 #include "vecna/eval.h"
+#include "vecna/format.h"
+#include "vecna/linalg.h"
 
 #endif
