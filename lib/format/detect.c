@@ -5,21 +5,21 @@
 
 #include <string.h>
 
-/* In the order of docs/formats.md; the first of two equal claims wins. */
-static const vni_format *const formats[] = {
-    &vni_format_npy,   &vni_format_fvecs,    &vni_format_bvecs,
-    &vni_format_ivecs, &vni_format_word2vec, &vni_format_raw,
-};
+/* Every format, in the order of docs/formats.md; the first of two equal claims wins. */
+#define FORMAT_LIST(X)                                                                             \
+    X(npy)                                                                                         \
+    X(safetensors)                                                                                 \
+    X(fvecs)                                                                                       \
+    X(bvecs)                                                                                       \
+    X(ivecs)                                                                                       \
+    X(word2vec)                                                                                    \
+    X(raw)
 
-static const vecna_format_info *const infos[] = {
-    &vni_format_npy.info,
-    &vni_format_fvecs.info,
-    &vni_format_bvecs.info,
-    &vni_format_ivecs.info,
-    &vni_format_word2vec.info,
-    &vni_format_raw.info,
-    NULL,
-};
+#define FORMAT_ADDRESS(name) &vni_format_##name,
+#define FORMAT_INFO(name) &vni_format_##name.info,
+
+static const vni_format *const formats[] = {FORMAT_LIST(FORMAT_ADDRESS)};
+static const vecna_format_info *const infos[] = {FORMAT_LIST(FORMAT_INFO) NULL};
 
 enum { FORMATS = sizeof formats / sizeof *formats };
 
