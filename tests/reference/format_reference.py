@@ -1,4 +1,4 @@
-"""Makes the binary files of tests/golden/good and tests/golden/bad with NumPy and safetensors.
+"""Makes the binary files of tests/golden and the corpora of their fuzzers with NumPy and safetensors.
 
     build/venv/bin/python tests/reference/format_reference.py
 
@@ -18,6 +18,13 @@ from safetensors.numpy import save
 ROWS, DIM = 5, 6
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 GOOD, BAD = GOLDEN / "good", GOLDEN / "bad"
+FUZZ = GOLDEN.parent / "fuzz" / "corpus"
+CORPUS = {
+    "npy": ".npy",
+    "fvecs": ("vecs",),
+    "word2vec": ".bin",
+    "format": ("f4.npy", "fortran.npy", "vecs", ".bin", ".safetensors"),
+}
 
 whole = (31 * np.arange(ROWS)[:, None] + 17 * np.arange(DIM)[None, :]) % 97 - 48
 quarters = whole / 4.0
@@ -168,4 +175,10 @@ if __name__ == "__main__":
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
+    for folder, endings in CORPUS.items():
+        (FUZZ / folder).mkdir(parents=True, exist_ok=True)
+        for kind, files in (("good", good), ("bad", bad)):
+            for name, content in files.items():
+                if name.endswith(endings) and 0 < len(content) < 1000:
+                    (FUZZ / folder / f"{kind}-{name}").write_bytes(content)
     print(f"{len(good)} good and {len(bad)} bad files below {GOLDEN}")
