@@ -4,6 +4,8 @@
 
 #include "vecna/base.h"
 
+#include <string.h>
+
 /* Natural logarithm from IEEE operations alone, so that it gives the same bits everywhere. x is
  * finite and above 0; within 2 ulp of the exact value. */
 double vni_log(double x);
@@ -13,5 +15,62 @@ double vni_normal_quantile(double p);
 
 /* CPUs of a cgroup quota: "max 100000" or "150000 100000" (v2's cpu.max). 0 when there is none. */
 size_t vni_cpus_of_quota(const char *cpu_max);
+
+/* Sets of instructions that variants of a kernel are written for. A set counts only when the
+ * processor has it and the operating system saves its registers. */
+enum {
+    VNI_CPU_AVX2 = 1,       /* AVX2, FMA, F16C, POPCNT */
+    VNI_CPU_AVX512 = 2,     /* AVX-512 F, BW, VL, DQ, and all of the above */
+    VNI_CPU_AVX512VNNI = 4, /* AVX-512 VNNI and VPOPCNTDQ, and all of the above */
+    VNI_CPU_NEON = 8
+};
+
+/* What may be used: what the machine has, cut down to the mask. */
+unsigned vni_cpu_features(void);
+/* For tests: only sets in `mask` may be used from now on; ~0u, the initial value, allows all. Not
+ * while other threads compute. */
+void vni_cpu_allow(unsigned mask);
+
+/* One number from its 16-bit form and back, the truth behind vecna_f16_* and vecna_bf16_*. */
+static inline float vni_float_of_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+static inline uint32_t vni_bits_of_float(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+/* The exponent moves into place by an exact multiplication, which also makes normal numbers of
+ * half's subnormals. Infinity and NaN get their exponent by hand, NaN its quiet bit too. */
+static inline float vni_float_of_f16(uint16_t half) {
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, rest = (uint32_t)(half & 0x7fffu) << 13;
+    uint32_t finite = vni_bits_of_float(vni_float_of_bits(rest) * 0x1p112f);
+    uint32_t special = rest | 0x7f800000u | ((half & 0x3ffu) != 0 ? 0x400000u : 0);
+    return vni_float_of_bits(sign | ((half & 0x7c00u) == 0x7c00u ? special : finite));
+}
+/* Subnormal halves come from adding 0.5, whose last bit weighs what half's last bit does. */
+static inline uint16_t vni_f16_of_float(float value) {
+    uint32_t bits = vni_bits_of_float(value), sign = bits >> 16 & 0x8000u;
+    bits &= 0x7fffffffu;
+    if (bits > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00u | (bits >> 13 & 0x3ffu));
+    if (bits >= 0x477ff000u) /* 65520 and above round to infinity */
+        return (uint16_t)(sign | 0x7c00u);
+    if (bits < 0x38800000u)
+        return (uint16_t)(sign | (vni_bits_of_float(vni_float_of_bits(bits) + 0.5f) - 0x3f000000u));
+    bits += 0xc8000fffu + (bits >> 13 & 1);
+    return (uint16_t)(sign | bits >> 13);
+}
+static inline float vni_float_of_bf16(uint16_t value) {
+    uint32_t quiet = (value & 0x7fffu) > 0x7f80u ? 0x400000u : 0;
+    return vni_float_of_bits((uint32_t)value << 16 | quiet);
+}
+static inline uint16_t vni_bf16_of_float(float value) {
+    uint32_t bits = vni_bits_of_float(value);
+    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : rounded);
+}
 
 #endif

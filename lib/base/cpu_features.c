@@ -1,0 +1,73 @@
+/* Which instructions may be used. A processor that has AVX-512 under a kernel that does not save
+ * its registers must not use it, so XCR0 is asked as well as CPUID. Asked once; two threads that
+ * ask at the same time find the same answer. */
+#include "base/base_impl.h"
+
+#include <stdatomic.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+#define DETECTED (1u << 31)
+
+static _Atomic unsigned detected; /* DETECTED and the sets; 0 not asked yet */
+static _Atomic unsigned allowed = ~0u;
+
+#if defined(__x86_64__) || defined(__i386__)
+
+static uint64_t saved_registers(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static int has(uint32_t bits, uint32_t wanted) {
+    return (bits & wanted) == wanted;
+}
+
+static unsigned detect(void) {
+    const uint32_t fma_osxsave_avx_f16c_popcnt =
+        1u << 12 | 1u << 27 | 1u << 28 | 1u << 29 | 1u << 23;
+    const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    const uint32_t vnni_vpopcntdq = 1u << 11 | 1u << 14;
+    const uint64_t ymm = 0x6, zmm = 0xe6;
+    uint32_t a, b, c, d;
+    uint64_t saved;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, fma_osxsave_avx_f16c_popcnt))
+        return 0;
+    saved = saved_registers();
+    if ((saved & ymm) != ymm || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !has(b, 1u << 5))
+        return 0;
+    if ((saved & zmm) != zmm || !has(b, f_dq_bw_vl))
+        return VNI_CPU_AVX2;
+    return VNI_CPU_AVX2 | VNI_CPU_AVX512 | (has(c, vnni_vpopcntdq) ? VNI_CPU_AVX512VNNI : 0);
+}
+
+#elif defined(__aarch64__)
+
+/* Advanced SIMD is part of the architecture. */
+static unsigned detect(void) {
+    return VNI_CPU_NEON;
+}
+
+#else
+
+static unsigned detect(void) {
+    return 0;
+}
+
+#endif
+
+unsigned vni_cpu_features(void) {
+    unsigned found = atomic_load_explicit(&detected, memory_order_relaxed);
+    if (found == 0) {
+        found = detect() | DETECTED;
+        atomic_store_explicit(&detected, found, memory_order_relaxed);
+    }
+    return found & ~DETECTED & atomic_load_explicit(&allowed, memory_order_relaxed);
+}
+
+void vni_cpu_allow(unsigned mask) {
+    atomic_store_explicit(&allowed, mask, memory_order_relaxed);
+}
