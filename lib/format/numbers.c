@@ -59,51 +59,32 @@ static uint64_t swapped64(uint64_t bits) {
     return __builtin_bswap64(bits);
 }
 
-static float float_of_bits(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+/* 16-bit floats are base's; in the other byte order they are turned first, a piece at a time. */
+static void halves_to_floats(float *out, const unsigned char *from, size_t count, int swap,
+                             void (*convert)(float *, const void *, size_t)) {
+    uint16_t piece[512];
+    if (!swap) {
+        convert(out, from, count);
+        return;
+    }
+    for (size_t at = 0; at < count; at += sizeof piece / sizeof *piece) {
+        size_t part =
+            count - at < sizeof piece / sizeof *piece ? count - at : sizeof piece / sizeof *piece;
+        memcpy(piece, from + at * sizeof *piece, part * sizeof *piece);
+        for (size_t i = 0; i < part; i++)
+            piece[i] = swapped16(piece[i]);
+        convert(out + at, piece, part);
+    }
 }
 
-static uint32_t bits_of_float(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/* Move the exponent into place by a multiplication, which also makes normal numbers of half's
- * subnormals; infinity and NaN get their exponent by hand. */
-static float f16_to_float(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, rest = (uint32_t)(half & 0x7fffu) << 13;
-    float value = float_of_bits(rest) * 0x1p112f;
-    uint32_t bits = (half & 0x7c00u) == 0x7c00u ? rest | 0x7f800000u : bits_of_float(value);
-    return float_of_bits(sign | bits);
-}
-
-static float bf16_to_float(uint16_t value) {
-    return float_of_bits((uint32_t)value << 16);
-}
-
-/* Round to nearest, ties to even. Subnormal halves come from adding 0.5, whose last bit has the
- * weight of half's last. */
-static uint16_t float_to_f16(float value) {
-    uint32_t bits = bits_of_float(value), sign = bits >> 16 & 0x8000u;
-    bits &= 0x7fffffffu;
-    if (bits > 0x7f800000u)
-        return (uint16_t)(sign | 0x7e00u);
-    if (bits >= 0x477ff000u) /* 65520 and above round to infinity */
-        return (uint16_t)(sign | 0x7c00u);
-    if (bits < 0x38800000u)
-        return (uint16_t)(sign | (bits_of_float(float_of_bits(bits) + 0.5f) - 0x3f000000u));
-    bits += 0xc8000fffu + (bits >> 13 & 1);
-    return (uint16_t)(sign | bits >> 13);
-}
-
-static uint16_t float_to_bf16(float value) {
-    uint32_t bits = bits_of_float(value);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        return (uint16_t)(bits >> 16 | 0x40u);
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+static void floats_to_halves(unsigned char *to, const float *data, size_t count, int swap,
+                             void (*convert)(void *, const float *, size_t)) {
+    convert(to, data, count);
+    for (size_t i = 0; swap && i < count; i++) {
+        unsigned char first = to[2 * i];
+        to[2 * i] = to[2 * i + 1];
+        to[2 * i + 1] = first;
+    }
 }
 
 /* One loop a width and type: load the bits, turn them if the file has the other order, convert. */
@@ -130,10 +111,10 @@ void vni_to_floats(float *out, const void *data, size_t count, vni_element eleme
             LOAD_LOOP(32, float, value)
         break;
     case VNI_F16:
-        LOAD_LOOP(16, uint16_t, f16_to_float(value))
+        halves_to_floats(out, from, count, swap, vecna_f16_to_float);
         break;
     case VNI_BF16:
-        LOAD_LOOP(16, uint16_t, bf16_to_float(value))
+        halves_to_floats(out, from, count, swap, vecna_bf16_to_float);
         break;
     case VNI_F64:
         LOAD_LOOP(64, double, (float)value)
@@ -215,10 +196,10 @@ vecna_status vni_from_floats(void *out, const float *data, size_t count, vni_ele
             STORE_LOOP(32, float, data[i])
         break;
     case VNI_F16:
-        STORE_LOOP(16, uint16_t, float_to_f16(data[i]))
+        floats_to_halves(to, data, count, swap, vecna_f16_from_float);
         break;
     case VNI_BF16:
-        STORE_LOOP(16, uint16_t, float_to_bf16(data[i]))
+        floats_to_halves(to, data, count, swap, vecna_bf16_from_float);
         break;
     case VNI_F64:
         STORE_LOOP(64, double, (double)data[i])
