@@ -91,6 +91,7 @@ static const struct {
     {"ARROW1", 6, "is Arrow; write it as CSV or JSONL first"},
     {"\x89HDF\r\n", 6, "is HDF5; save the dataset with numpy.save"},
     {"SQLite format 3", 15, "is an SQLite database, not a file of vectors"},
+    {"\xba\x16\x4f\x2f", 4, "is a fastText model; take its .vec file"},
     {"GGUF", 4, "is a GGUF model, not a file of vectors"},
 };
 

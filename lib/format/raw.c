@@ -1,5 +1,6 @@
 /* Bare numbers, row after row, with nothing that says how many make a row: the caller does. Told by
- * name only, because any bytes are numbers. */
+ * name only, because any bytes are numbers; `.bin` is word2vec's too, and means raw numbers when
+ * the content is not word2vec's and a dimension is given. */
 #include "format/format_impl.h"
 
 static vecna_status raw_open(vecna_reader *reader, vecna_error *err) {
@@ -49,7 +50,7 @@ static vecna_status raw_write(vecna_writer *writer, vecna_view rows, const vecna
 }
 
 const vni_format vni_format_raw = {
-    .info = {"raw", "f32 raw", "numbers alone, row after row; the dimension must be given"},
+    .info = {"raw", "f32 raw bin", "numbers alone, row after row; the dimension must be given"},
     .open = raw_open,
     .read = raw_read,
     .close = raw_close,

@@ -501,6 +501,24 @@ static void names_tell_formats(void **state) {
     }
 }
 
+/* What is called .bin is word2vec, or raw numbers when it is not and a dimension is given. */
+static void bin_is_either(void **state) {
+    static const float values[4] = {0.5f, 1.5f, 2.5f, 3.5f};
+    vecna_format_options reading = {.dim = 2};
+    vecna_reader *reader = NULL;
+    vecna_error err;
+    (void)state;
+    assert_status(VECNA_OK, vecna_reader_open_memory(values, sizeof values, "a.bin", &reading,
+                                                     &reader, NULL));
+    assert_string_equal(vecna_reader_about(reader)->format, "raw");
+    vecna_reader_close(reader);
+    reader = NULL;
+    assert_status(VECNA_ERR_FORMAT,
+                  vecna_reader_open_memory(values, sizeof values, "a.bin", NULL, &reader, &err));
+    assert_non_null(strstr(err.message, "word2vec"));
+    assert_null(reader);
+}
+
 static void misuse_is_refused(void **state) {
     static const float values[4] = {0.5f, 1.5f, 2.5f, 3.5f};
     vecna_writer_options options = {.dim = 2};
@@ -661,6 +679,7 @@ int main(void) {
         cmocka_unit_test(broken_promises),
         cmocka_unit_test(spool_folder_must_exist),
         cmocka_unit_test(names_tell_formats),
+        cmocka_unit_test(bin_is_either),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(words_are_ids_texts_or_numbers),
         cmocka_unit_test(looks_are_kept),
