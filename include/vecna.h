@@ -5,6 +5,7 @@
 #include "vecna/base.h"
 #include "vecna/codec.h"
 #include "vecna/eval.h"
+#include "vecna/metric.h"
 #include "vecna/format.h"
 #include "vecna/linalg.h"
 
