@@ -70,14 +70,39 @@ def from_data(data, name, count, seed=0):
     )
 
 
+ADA = "openai-text-embedding-ada-002.1536"
+
+# Sets without judged queries: (name, model and file of one side, of the other), in the data directory.
+UNJUDGED = (
+    ("banking77-train", "models/*.all-MiniLM-L6-v2.384", "models/*.all-mpnet-base-v2.768"),
+    ("stsb-dev-sentences", "models/*.all-MiniLM-L6-v2.384", "models/*.all-mpnet-base-v2.768"),
+    ("stsb-dev-sentences", "vectors/*.use-lite.512", "models/*.all-mpnet-base-v2.768"),
+    ("fiori-docs", "vectors/*.use-lite.512", "vectors/*.all-MiniLM-L6-v2.384"),
+    ("alice-sentences", "vectors/*.bge-m3.1024", "models/*.all-mpnet-base-v2.768"),
+    ("airport-amenities", "vectors/*.vertex-textembedding-gecko-001.768", "vectors/*.vertex-text-embedding-005.768"),
+    ("azure-services-content", "vectors/*.e5-small-v2.384", "models/*.all-mpnet-base-v2.768"),
+    ("outdoor-products", "vectors/*.openai-text-embedding-3-small.256", f"vectors/*.{ADA}"),
+)
+
+
+def unjudged(data):
+    """(name, {label: rows}) of every set above; a label ends with the dimension."""
+    for name, *sides in UNJUDGED:
+        files = {side.split("*.")[1]: pathlib.Path(data) / f"{side.replace('*', name)}.npy" for side in sides}
+        yield name, {label: rows(path) for label, path in files.items()}
+
+
 def docs(home):
     """ada-002 and mpnet over the same 1310 chunks; no judged queries, so folds."""
     home = pathlib.Path(home) / "docs"
     parts = ("pairs", "new")
-    return {d: np.vstack([rows(home / f"{p}.{SHORT[d]}.npy") for p in parts]) for d in (1536, 768)}
+    stacked = {d: np.vstack([rows(home / f"{p}.{SHORT[d]}.npy") for p in parts]) for d in (1536, 768)}
+    return {SHORT[d]: x for d, x in stacked.items()}
 
 
-def folds(count, parts=5, seed=0):
+def folds(count, seed=0):
+    """Five folds, three where there are many rows: (rows to fit on, rows held out)."""
+    parts = 5 if count < 1500 else 3
     order = np.random.default_rng(seed).permutation(count)
     for part in range(parts):
         held = np.sort(order[part::parts])
