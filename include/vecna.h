@@ -5,8 +5,8 @@
 #include "vecna/base.h"
 #include "vecna/codec.h"
 #include "vecna/eval.h"
-#include "vecna/metric.h"
 #include "vecna/format.h"
 #include "vecna/linalg.h"
+#include "vecna/metric.h"
 
 #endif
