@@ -7,5 +7,6 @@
 #include "vecna/eval.h"
 #include "vecna/format.h"
 #include "vecna/linalg.h"
+#include "vecna/metric.h"
 
 #endif
