@@ -2,10 +2,14 @@
  *
  * Streams and text go through one buffer. Matrices in regular files are mapped window by window
  * instead: a copy out of the page cache by read() runs at two thirds of memcpy on the machines
- * measured, a mapping at all of it, and a window that is unmapped with its block keeps the resident
- * size at the blocks alive, however large the file. The price of a mapping is that a file cut short
- * under our feet is a SIGBUS; so every window looks at the size again before it is mapped, which
- * leaves the moment between the two, said in the header.
+ * measured, a mapping at nearly all of it, and a window that is unmapped with its block keeps the
+ * resident size at the blocks alive, however large the file. Windows start and end on multiples of
+ * 2 MiB of the file, because the kernel maps a large page of its cache in one fault only where the
+ * window covers it; small pages at the edges took a quarter of the time of a 4 MiB window.
+ *
+ * The price of a mapping is that a file cut short under our feet is a SIGBUS; so every window looks
+ * at the size again before it is mapped, which leaves the moment between the two; the header says
+ * so.
  *
  * Memory is its own buffer: begin walks over it and nothing is copied. */
 #define _GNU_SOURCE
@@ -18,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 1 << 18 };
+enum { BUFFER_BYTES = 1 << 18, WINDOW_ALIGNMENT = 2 << 20 };
 
 static vecna_status system_error(const vni_input *input, const char *verb, vecna_error *err) {
     return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot %s %s: %s", verb, input->name,
@@ -239,7 +243,7 @@ vecna_status vni_input_read_at(vni_input *input, uint64_t offset, void *out, siz
 vecna_status vni_input_window(vni_input *input, uint64_t offset, size_t bytes, vni_window *window,
                               vecna_error *err) {
     vni_window opened = {NULL, 0, NULL};
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t before = offset % WINDOW_ALIGNMENT, end;
     struct stat info;
 
     if (input->memory) {
@@ -253,12 +257,16 @@ vecna_status vni_input_window(vni_input *input, uint64_t offset, size_t bytes, v
         return system_error(input, "read", err);
     if ((uint64_t)info.st_size < offset || (uint64_t)info.st_size - offset < bytes)
         return ends_early(input, offset, bytes, err);
-    opened.mapped_bytes = bytes + (size_t)(offset % page);
+    end = offset + bytes + (WINDOW_ALIGNMENT - 1);
+    end -= end % WINDOW_ALIGNMENT;
+    if (end > (uint64_t)info.st_size)
+        end = (uint64_t)info.st_size;
+    opened.mapped_bytes = (size_t)(end - (offset - before));
     opened.base = mmap(NULL, opened.mapped_bytes, PROT_READ, MAP_SHARED, input->descriptor,
-                       (off_t)(offset - offset % page));
+                       (off_t)(offset - before));
     if (opened.base == MAP_FAILED)
         return system_error(input, "map", err);
-    opened.data = (const unsigned char *)opened.base + offset % page;
+    opened.data = (const unsigned char *)opened.base + before;
     *window = opened;
     return VECNA_OK;
 }
