@@ -221,7 +221,7 @@ static vecna_status parse_entry(pass *state, vecna_tensor_entry *entry, vecna_er
         expect(state, VECNA_JSON_OBJECT_BEGIN, "a tensor is no object", &token, err);
 
     while (status == VECNA_OK) {
-        size_t count;
+        size_t count = 0;
         int field;
         status = next(state, &token, err);
         if (status != VECNA_OK || token.kind == VECNA_JSON_OBJECT_END)
