@@ -43,4 +43,13 @@ static inline uint64_t vni_load8(const char *text) {
  * follows. */
 size_t vni_number_list_f32(const char **at, const char *end, float *out, size_t capacity);
 
+/* Start a scanner in the middle of a value, for readers that hold only a part of it: behind the
+ * opening bracket of an object or array, or behind a member or element of it when `behind_value`.
+ * The scanner is at depth 1; its end of that object or array brings it to VECNA_JSON_END. */
+void vni_json_resume(vecna_json *json, const char *text, size_t bytes, int object,
+                     int behind_value);
+
+/* 1 when a KEY or STRING token, unescaped, is these bytes. */
+int vni_json_equals(const vecna_json_token *token, const char *data, size_t bytes);
+
 #endif

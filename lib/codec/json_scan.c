@@ -27,6 +27,16 @@ void vecna_json_init(vecna_json *json, const char *text, size_t bytes, size_t de
     json->expect = EXPECT_VALUE;
 }
 
+void vni_json_resume(vecna_json *json, const char *text, size_t bytes, int object,
+                     int behind_value) {
+    vecna_json_init(json, text, bytes, 0);
+    json->depth = 1;
+    json->objects[0] = object ? 1 : 0;
+    json->expect = behind_value ? EXPECT_COMMA_OR_END
+                   : object     ? EXPECT_KEY_OR_END
+                                : EXPECT_VALUE_OR_END;
+}
+
 static int inside_object(const vecna_json *json) {
     return json->depth > 0 && (json->objects[(json->depth - 1) / 64] >> (json->depth - 1) % 64 & 1);
 }
@@ -522,24 +532,27 @@ size_t vecna_json_unescape(const vecna_json_token *token, char *out) {
     return (size_t)(to - out);
 }
 
-int vecna_json_is(const vecna_json_token *token, const char *text) {
+int vni_json_equals(const vecna_json_token *token, const char *data, size_t bytes) {
     const char *from = token->text;
     const char *end = from + token->bytes;
-    size_t length = strlen(text);
 
     if (token->kind != VECNA_JSON_KEY && token->kind != VECNA_JSON_STRING)
         return 0;
     if (!token->escaped)
-        return token->bytes == length && memcmp(from, text, length) == 0;
+        return token->bytes == bytes && memcmp(from, data, bytes) == 0;
     while (from < end) {
         char buffer[4];
-        size_t bytes = (size_t)(one_character(&from, buffer) - buffer);
-        if (bytes > length || memcmp(buffer, text, bytes) != 0)
+        size_t length = (size_t)(one_character(&from, buffer) - buffer);
+        if (length > bytes || memcmp(buffer, data, length) != 0)
             return 0;
-        text += bytes;
-        length -= bytes;
+        data += length;
+        bytes -= length;
     }
-    return length == 0;
+    return bytes == 0;
+}
+
+int vecna_json_is(const vecna_json_token *token, const char *text) {
+    return vni_json_equals(token, text, strlen(text));
 }
 
 int vecna_json_i64(const vecna_json_token *token, int64_t *out) {

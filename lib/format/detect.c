@@ -12,7 +12,13 @@
     X(fvecs)                                                                                       \
     X(bvecs)                                                                                       \
     X(ivecs)                                                                                       \
+    X(jsonl)                                                                                       \
+    X(csv)                                                                                         \
+    X(tsv)                                                                                         \
     X(word2vec)                                                                                    \
+    X(word2vec_text)                                                                               \
+    X(fasttext)                                                                                    \
+    X(glove)                                                                                       \
     X(raw)
 
 #define FORMAT_ADDRESS(name) &vni_format_##name,

@@ -157,7 +157,13 @@ extern const vni_format vni_format_fvecs;
 extern const vni_format vni_format_bvecs;
 extern const vni_format vni_format_ivecs;
 extern const vni_format vni_format_safetensors;
+extern const vni_format vni_format_jsonl;
+extern const vni_format vni_format_csv;
+extern const vni_format vni_format_tsv;
 extern const vni_format vni_format_word2vec;
+extern const vni_format vni_format_word2vec_text;
+extern const vni_format vni_format_fasttext;
+extern const vni_format vni_format_glove;
 extern const vni_format vni_format_raw;
 
 /* strings.c. Bytes that a copy of text takes (0 for NULL); copy it to *end and move on (NULL for
