@@ -39,8 +39,6 @@ vecna_status vni_input_read(vni_input *input, void *out, size_t bytes, size_t *g
  * more than max_bytes is VECNA_ERR_FORMAT. input->line is its number, from 1. */
 vecna_status vni_input_line(vni_input *input, size_t max_bytes, vecna_text *line, int *more,
                             vecna_error *err);
-/* Continue at `offset` from the start. Seekable inputs only. */
-vecna_status vni_input_seek(vni_input *input, uint64_t offset, vecna_error *err);
 /* Copy exactly `bytes` bytes at `offset`, the position unmoved. Seekable inputs only. */
 vecna_status vni_input_read_at(vni_input *input, uint64_t offset, void *out, size_t bytes,
                                vecna_error *err);

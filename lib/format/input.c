@@ -191,24 +191,6 @@ vecna_status vni_input_line(vni_input *input, size_t max_bytes, vecna_text *line
     return VECNA_OK;
 }
 
-vecna_status vni_input_seek(vni_input *input, uint64_t offset, vecna_error *err) {
-    if (offset > input->size)
-        return vecna_error_set(err, VECNA_ERR_TRUNCATED, (int64_t)input->size,
-                               "%s ends at byte %llu, before byte %llu that its header points to",
-                               input->name, (unsigned long long)input->size,
-                               (unsigned long long)offset);
-    input->position = offset;
-    if (input->memory) {
-        input->begin = (size_t)offset;
-        return VECNA_OK;
-    }
-    if (lseek(input->descriptor, (off_t)offset, SEEK_SET) < 0)
-        return system_error(input, "read", err);
-    input->begin = input->end = 0;
-    input->at_end = 0;
-    return VECNA_OK;
-}
-
 static vecna_status ends_early(const vni_input *input, uint64_t offset, size_t bytes,
                                vecna_error *err) {
     return vecna_error_set(err, VECNA_ERR_TRUNCATED, (int64_t)offset,

@@ -422,6 +422,34 @@ static void survives_failing_memory(void **state) {
     }
 }
 
+/* Standard input that is a file is read as one, and one that somebody has read from as a stream. */
+static void standard_input(void **state) {
+    int kept = dup(STDIN_FILENO), file = open("tests/golden/good/f4-fortran.npy", O_RDONLY), more;
+    vecna_reader *reader = NULL;
+    vecna_error err;
+    char header[128];
+    (void)state;
+    assert_true(kept >= 0 && dup2(file, STDIN_FILENO) == STDIN_FILENO);
+    assert_status(VECNA_OK, vecna_reader_open("-", NULL, &reader, &err));
+    check_rows(&(good){"-", "npy", "f32", VECNA_F32, QUARTERS, 0, 5, NULL, 0}, reader, 2);
+    vecna_reader_close(reader);
+
+    more = open("tests/golden/good/f4.npy", O_RDONLY);
+    assert_int_equal(read(more, header, sizeof header), sizeof header);
+    assert_true(dup2(more, STDIN_FILENO) == STDIN_FILENO);
+    assert_status(VECNA_OK,
+                  vecna_reader_open("-", &(vecna_format_options){.format = "raw", .dim = DIM},
+                                    &reader, &err));
+    assert_int_equal(vecna_reader_about(reader)->rows, -1);
+    check_rows(&(good){"-", "raw", "f32", VECNA_F32, QUARTERS, 0, 5, NULL, 0}, reader, 2);
+    vecna_reader_close(reader);
+
+    assert_true(dup2(kept, STDIN_FILENO) == STDIN_FILENO);
+    close(kept);
+    close(file);
+    close(more);
+}
+
 static void two_tensors_need_a_name(void **state) {
     vecna_format_options options = {.tensor = "third"};
     vecna_reader *reader = NULL;
@@ -438,13 +466,10 @@ static void two_tensors_need_a_name(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_files),
-        cmocka_unit_test(good_files_at_odd_addresses),
-        cmocka_unit_test(bad_files),
-        cmocka_unit_test(bad_streams),
-        cmocka_unit_test(cut_anywhere),
-        cmocka_unit_test(survives_failing_memory),
-        cmocka_unit_test(two_tensors_need_a_name),
+        cmocka_unit_test(good_files),     cmocka_unit_test(good_files_at_odd_addresses),
+        cmocka_unit_test(bad_files),      cmocka_unit_test(bad_streams),
+        cmocka_unit_test(cut_anywhere),   cmocka_unit_test(survives_failing_memory),
+        cmocka_unit_test(standard_input), cmocka_unit_test(two_tensors_need_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

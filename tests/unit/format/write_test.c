@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -433,6 +434,57 @@ static void streams_get_the_right_header(void **state) {
         }
 }
 
+/* A child that copies one file into another, so that a pipe between can be of any length. */
+static pid_t copy_in_child(const char *from, const char *to) {
+    pid_t child = fork();
+    char piece[8192];
+    if (child == 0) {
+        int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        ssize_t got;
+        while ((got = read(in, piece, sizeof piece)) > 0)
+            if (write(out, piece, (size_t)got) != got)
+                _exit(1);
+        _exit(in < 0 || out < 0 || got < 0);
+    }
+    return child;
+}
+
+static void wait_for(pid_t child) {
+    int result = 1;
+    assert_true(waitpid(child, &result, 0) == child);
+    assert_int_equal(result, 0);
+}
+
+/* Far more than a pipe or any buffer holds, in both directions. */
+static void long_streams(void **state) {
+    (void)state;
+    for (size_t i = 0; i < BINARY_FORMATS; i++)
+        for (size_t known = 0; known < 2; known++) {
+            enum { ROWS = 3001, DIM = 331 };
+            float *data = make_matrix(ROWS, DIM);
+            vecna_view view = vecna_view_dense(data, ROWS, DIM);
+            vecna_writer_options options = {.format = binary_formats[i], .dim = DIM};
+            vecna_format_options reading = {.format = binary_formats[i], .dim = DIM};
+            char fifo[128], copy[128];
+            vecna_error err = {VECNA_OK, -1, ""};
+            pid_t child;
+            strcpy(fifo, path_of("fifo"));
+            strcpy(copy, path_of("copy"));
+            options.rows = known ? ROWS : 0;
+            unlink(fifo);
+            assert_int_equal(mkfifo(fifo, 0600), 0);
+            child = copy_in_child(fifo, copy);
+            if (write_matrix(fifo, &options, view, 700, &err) != VECNA_OK)
+                fail_msg("%s", err.message);
+            wait_for(child);
+            check_matrix(copy, &reading, view, 0);
+            child = copy_in_child(copy, fifo);
+            check_matrix(fifo, &reading, view, 900);
+            wait_for(child);
+            free(data);
+        }
+}
+
 static void broken_promises(void **state) {
     (void)state;
     for (size_t i = 0; i < BINARY_FORMATS; i++) {
@@ -676,6 +728,7 @@ int main(void) {
         cmocka_unit_test(blocks_outlive_the_reader),
         cmocka_unit_test(file_cut_while_reading),
         cmocka_unit_test(streams_get_the_right_header),
+        cmocka_unit_test(long_streams),
         cmocka_unit_test(broken_promises),
         cmocka_unit_test(spool_folder_must_exist),
         cmocka_unit_test(names_tell_formats),
