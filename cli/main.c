@@ -13,6 +13,8 @@ static int command_version(int argc, char **argv) {
 }
 
 static const command commands[] = {
+    {"eval", "what a translated corpus keeps: retrieval against native and judged", command_eval},
+    {"search", "exact nearest neighbours", command_search},
     {"version", "the version of this command", command_version},
 };
 

@@ -266,23 +266,24 @@ typedef struct vecna_control {
 
 typedef struct vecna_retention_input {
     const double *translated;      /* (queries) one measure of the translated corpus */
-    const double *native;          /* of the target model itself: the ceiling */
-    const double *status_quo;      /* of the old model, kept; NULL when it is not known */
+    const double *native;          /* of the target model itself: the ceiling; NULL not known */
+    const double *status_quo;      /* of the old model, kept; NULL not known */
     const vecna_control *controls; /* (control_count) */
     size_t control_count;
     size_t queries;
 } vecna_retention_input;
 
+/* What needs a native model or a status quo that is not known is NaN. */
 typedef struct vecna_retention {
     vecna_interval translated; /* means */
     vecna_interval native;
-    vecna_interval retention; /* translated / native */
-    /* the rest is NaN without a status quo */
     vecna_interval status_quo;
+    vecna_interval retention;    /* translated / native */
     vecna_interval upgrade_gain; /* native / status quo: what re-embedding everything would bring */
     vecna_interval advantage;    /* translated / status quo: what translating brings */
     vecna_interval gap_recovered; /* (translated - status quo) / (native - status quo) */
     vecna_interval gap; /* native - status quo; where it may be 0, gap_recovered is noise */
+    int has_native;
     int has_status_quo;
     int controls_cleared; /* every control: the margin's lower bound is above 0 */
 } vecna_retention;
@@ -313,7 +314,7 @@ typedef enum vecna_verdict {
 enum {
     VECNA_REASON_RETENTION = 1, /* FAIL: retention's lower bound is under the least wanted */
     VECNA_REASON_CONTROL = 2,   /* FAIL: a control is not clearly worse */
-    VECNA_REASON_UNDEFINED = 4, /* FAIL: the native model finds nothing, so nothing can be judged */
+    VECNA_REASON_UNDEFINED = 4, /* FAIL: the native model is not known, or finds nothing */
     VECNA_REASON_STATUS_QUO = 8 /* WARN: the old model, kept, does better */
 };
 

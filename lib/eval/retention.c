@@ -5,116 +5,136 @@
 
 #include <math.h>
 
-/* Columns of the bootstrap; controls follow the fixed ones. */
-enum { TRANSLATED, NATIVE, STATUS_QUO };
+/* Bootstrap input under construction: columns, and statistics with where their figures go. */
+typedef struct plan {
+    const double **columns;
+    size_t column_count;
+    vecna_statistic *statistics;
+    vecna_interval **targets;
+    size_t figure_count;
+} plan;
 
-/* Statistics in the order of the fields of vecna_retention. */
-static const vecna_statistic without_status_quo[] = {
-    {VECNA_STATISTIC_MEAN, TRANSLATED, 0, 0},
-    {VECNA_STATISTIC_MEAN, NATIVE, 0, 0},
-    {VECNA_STATISTIC_RATIO, TRANSLATED, NATIVE, 0},
-};
-static const vecna_statistic with_status_quo[] = {
-    {VECNA_STATISTIC_MEAN, STATUS_QUO, 0, 0},
-    {VECNA_STATISTIC_RATIO, NATIVE, STATUS_QUO, 0},
-    {VECNA_STATISTIC_RATIO, TRANSLATED, STATUS_QUO, 0},
-    {VECNA_STATISTIC_GAP, TRANSLATED, NATIVE, STATUS_QUO},
-    {VECNA_STATISTIC_DIFFERENCE, NATIVE, STATUS_QUO, 0},
-};
-enum {
-    BASE_COUNT = sizeof without_status_quo / sizeof without_status_quo[0],
-    QUO_COUNT = sizeof with_status_quo / sizeof with_status_quo[0],
-    CONTROL_COUNT = 3 /* statistics a control: mean, retention, margin */
-};
+enum { REPORT_FIGURES = 8, CONTROL_FIGURES = 3 };
 
-static void fill_report(const vecna_interval *figures, const vecna_retention_input *input,
-                        vecna_retention *out, vecna_control_result *controls) {
-    static const vecna_interval undefined = {NAN, NAN, NAN, 0};
-    vecna_retention report = {undefined, undefined, undefined, undefined, undefined,
-                              undefined, undefined, undefined, 0,         1};
-    report.translated = *figures++;
-    report.native = *figures++;
-    report.retention = *figures++;
-    if (input->status_quo) {
-        report.has_status_quo = 1;
-        report.status_quo = *figures++;
-        report.upgrade_gain = *figures++;
-        report.advantage = *figures++;
-        report.gap_recovered = *figures++;
-        report.gap = *figures++;
-    }
-    for (size_t i = 0; i < input->control_count; i++) {
-        controls[i].mean = *figures++;
-        controls[i].retention = *figures++;
-        controls[i].margin = *figures++;
-        controls[i].cleared = controls[i].margin.low > 0;
-        report.controls_cleared &= controls[i].cleared;
-    }
-    *out = report;
+static size_t add_column(plan *work, const double *values) {
+    work->columns[work->column_count] = values;
+    return work->column_count++;
 }
 
-/* Columns and statistics for the bootstrap; returns how many columns. */
-static size_t lay_out(const vecna_retention_input *input, const double **columns,
-                      vecna_statistic *statistics) {
-    size_t column_count = 2, filled = 0;
-    columns[TRANSLATED] = input->translated;
-    columns[NATIVE] = input->native;
-    for (size_t i = 0; i < BASE_COUNT; i++)
-        statistics[filled++] = without_status_quo[i];
+static void add_figure(plan *work, vecna_interval *target, vecna_statistic statistic) {
+    work->statistics[work->figure_count] = statistic;
+    work->targets[work->figure_count++] = target;
+}
+
+static vecna_statistic mean_of(size_t a) {
+    vecna_statistic statistic = {VECNA_STATISTIC_MEAN, a, 0, 0};
+    return statistic;
+}
+
+static vecna_statistic ratio_of(size_t a, size_t b) {
+    vecna_statistic statistic = {VECNA_STATISTIC_RATIO, a, b, 0};
+    return statistic;
+}
+
+static vecna_statistic difference_of(size_t a, size_t b) {
+    vecna_statistic statistic = {VECNA_STATISTIC_DIFFERENCE, a, b, 0};
+    return statistic;
+}
+
+static void plan_figures(plan *work, const vecna_retention_input *input, vecna_retention *report,
+                         vecna_control_result *controls) {
+    size_t translated = add_column(work, input->translated);
+    size_t native = input->native ? add_column(work, input->native) : 0;
+    size_t quo = input->status_quo ? add_column(work, input->status_quo) : 0;
+
+    add_figure(work, &report->translated, mean_of(translated));
+    if (input->native) {
+        add_figure(work, &report->native, mean_of(native));
+        add_figure(work, &report->retention, ratio_of(translated, native));
+    }
     if (input->status_quo) {
-        columns[column_count++] = input->status_quo;
-        for (size_t i = 0; i < QUO_COUNT; i++)
-            statistics[filled++] = with_status_quo[i];
+        add_figure(work, &report->status_quo, mean_of(quo));
+        add_figure(work, &report->advantage, ratio_of(translated, quo));
+    }
+    if (input->native && input->status_quo) {
+        vecna_statistic recovered = {VECNA_STATISTIC_GAP, translated, native, quo};
+        add_figure(work, &report->upgrade_gain, ratio_of(native, quo));
+        add_figure(work, &report->gap_recovered, recovered);
+        add_figure(work, &report->gap, difference_of(native, quo));
     }
     for (size_t i = 0; i < input->control_count; i++) {
-        vecna_statistic mean = {VECNA_STATISTIC_MEAN, column_count, 0, 0};
-        vecna_statistic retention = {VECNA_STATISTIC_RATIO, column_count, NATIVE, 0};
-        vecna_statistic margin = {VECNA_STATISTIC_DIFFERENCE, TRANSLATED, column_count, 0};
-        statistics[filled++] = mean;
-        statistics[filled++] = retention;
-        statistics[filled++] = margin;
-        columns[column_count++] = input->controls[i].values;
+        size_t control = add_column(work, input->controls[i].values);
+        add_figure(work, &controls[i].mean, mean_of(control));
+        add_figure(work, &controls[i].margin, difference_of(translated, control));
+        if (input->native)
+            add_figure(work, &controls[i].retention, ratio_of(control, native));
     }
-    return column_count;
+}
+
+static void deliver(const plan *work, const vecna_interval *figures,
+                    const vecna_retention_input *input, vecna_retention *out,
+                    vecna_control_result *controls) {
+    static const vecna_interval undefined = {NAN, NAN, NAN, 0};
+    const vecna_retention empty = {undefined,
+                                   undefined,
+                                   undefined,
+                                   undefined,
+                                   undefined,
+                                   undefined,
+                                   undefined,
+                                   undefined,
+                                   input->native != NULL,
+                                   input->status_quo != NULL,
+                                   1};
+    *out = empty;
+    for (size_t i = 0; i < input->control_count; i++)
+        controls[i].retention = undefined;
+    for (size_t i = 0; i < work->figure_count; i++)
+        *work->targets[i] = figures[i];
+    for (size_t i = 0; i < input->control_count; i++) {
+        controls[i].cleared = controls[i].margin.low > 0;
+        out->controls_cleared &= controls[i].cleared;
+    }
 }
 
 vecna_status vecna_eval_retention(const vecna_retention_input *input,
                                   const vecna_bootstrap_options *options, vecna_retention *out,
                                   vecna_control_result *controls, vecna_error *err) {
     const vecna_allocator *allocator = options ? options->allocator : NULL;
-    size_t figure_count = BASE_COUNT + (input->status_quo ? QUO_COUNT : 0);
-    size_t column_room, control_figures;
-    const double **columns = NULL;
-    vecna_statistic *statistics = NULL;
+    plan work = {NULL, 0, NULL, NULL, 0};
     vecna_interval *figures = NULL;
+    size_t columns, room;
     vecna_bootstrap_input bootstrap;
     vecna_status status;
 
-    if (!vecna_size_add(input->control_count, 3, &column_room) ||
-        !vecna_size_mul(input->control_count, CONTROL_COUNT, &control_figures) ||
-        !vecna_size_add(figure_count, control_figures, &figure_count))
+    if (!vecna_size_add(input->control_count, 3, &columns) ||
+        !vecna_size_mul(input->control_count, CONTROL_FIGURES, &room) ||
+        !vecna_size_add(room, REPORT_FIGURES, &room))
         return vecna_error_set(err, VECNA_ERR_OVERFLOW, -1, "%zu controls are too many",
                                input->control_count);
-    columns = vecna_allocate(allocator, column_room, sizeof *columns);
-    statistics = vecna_allocate(allocator, figure_count, sizeof *statistics);
-    figures = vecna_allocate(allocator, figure_count, sizeof *figures);
-    if (!columns || !statistics || !figures) {
+    work.columns = vecna_allocate(allocator, columns, sizeof *work.columns);
+    work.statistics = vecna_allocate(allocator, room, sizeof *work.statistics);
+    work.targets = vecna_allocate(allocator, room, sizeof *work.targets);
+    figures = vecna_allocate(allocator, room, sizeof *figures);
+    if (!work.columns || !work.statistics || !work.targets || !figures) {
         status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a report of %zu figures",
-                                 figure_count);
+                                 room);
         goto done;
     }
-    bootstrap.columns = columns;
-    bootstrap.column_count = lay_out(input, columns, statistics);
+    plan_figures(&work, input, out, controls);
+    bootstrap.columns = work.columns;
+    bootstrap.column_count = work.column_count;
     bootstrap.queries = input->queries;
-    bootstrap.statistics = statistics;
-    bootstrap.statistic_count = figure_count;
+    bootstrap.statistics = work.statistics;
+    bootstrap.statistic_count = work.figure_count;
     status = vecna_eval_bootstrap(&bootstrap, options, figures, err);
     if (status == VECNA_OK)
-        fill_report(figures, input, out, controls);
+        deliver(&work, figures, input, out, controls);
 done:
     vecna_release(allocator, figures);
-    vecna_release(allocator, statistics);
-    vecna_release(allocator, columns);
+    vecna_release(allocator, work.targets);
+    vecna_release(allocator, work.statistics);
+    vecna_release(allocator, work.columns);
     return status;
 }
 

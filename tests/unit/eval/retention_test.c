@@ -162,6 +162,14 @@ static void retention_report(void **state) {
     input.control_count = 1;
     assert_status(VECNA_OK, vecna_eval_retention(&input, NULL, &got, results, &err));
     assert_true(got.controls_cleared && !got.has_status_quo && isnan(got.advantage.value));
+    input.native = NULL;
+    input.status_quo = old;
+    assert_status(VECNA_OK, vecna_eval_retention(&input, NULL, &got, results, &err));
+    assert_true(!got.has_native && isnan(got.retention.low) && isnan(got.gap.value));
+    assert_true(fabs(got.advantage.value - t / s) < 1e-12);
+    assert_true(results[0].cleared && isnan(results[0].retention.value));
+    assert_int_equal(vecna_eval_verdict(&got, 0.1, NULL), VECNA_VERDICT_FAIL);
+    input.native = native;
     input.control_count = 0;
     assert_status(VECNA_OK, vecna_eval_retention(&input, NULL, &got, NULL, &err));
     assert_true(got.controls_cleared);

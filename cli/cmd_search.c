@@ -1,0 +1,321 @@
+/* vecna search: exact nearest neighbours, every distance computed; the yardstick for any index. */
+#include "cli/rank.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_COLUMNS = 100 };
+
+typedef struct search_options {
+    size_t k, threads;
+    int metric;
+    bool json, keep_self;
+    const char *rows, *corpus_texts, *query_texts;
+    input_options input;
+} search_options;
+
+typedef struct search_job {
+    const search_options *options;
+    loaded corpus;
+    loaded asked;   /* empty when rows of the corpus are the queries */
+    size_t *picked; /* rows of the queries' file that ask */
+    size_t picked_count;
+    float *gathered;   /* their vectors */
+    int64_t *excluded; /* themselves, when rows of the corpus ask; or NULL */
+    ranked hits;
+} search_job;
+
+static const loaded *asking(const search_job *job) {
+    return job->asked.vectors.rows ? &job->asked : &job->corpus;
+}
+
+/* ---- which rows ask ----------------------------------------------------------------------------
+ */
+
+/* "3,17,20-25" into picked; called twice, first only to count (picked NULL). */
+static vecna_status pick_rows(const char *list, size_t rows, size_t *picked, size_t *count,
+                              vecna_error *err) {
+    const char *at = list;
+    *count = 0;
+    for (;;) {
+        char *end;
+        unsigned long long first, last;
+        if (!isdigit((unsigned char)*at))
+            break;
+        first = last = strtoull(at, &end, 10);
+        if (*end == '-' && isdigit((unsigned char)end[1]))
+            last = strtoull(end + 1, &end, 10);
+        if ((*end != ',' && *end != '\0') || last < first)
+            break;
+        if (last >= rows)
+            return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                                   "--rows asks for row %llu of %zu rows; the first row is 0", last,
+                                   rows);
+        for (unsigned long long row = first; row <= last; row++) {
+            if (picked)
+                picked[*count] = (size_t)row;
+            ++*count;
+        }
+        if (*end == '\0')
+            return VECNA_OK;
+        at = end + 1;
+    }
+    return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                           "--rows takes rows and ranges such as 3,17,20-25, not \"%.60s\"", list);
+}
+
+static vecna_status no_memory(const search_job *job, vecna_error *err) {
+    return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for %zu queries",
+                           job->picked_count);
+}
+
+/* A row of the corpus that asks is its own nearest neighbour, which tells nobody anything. */
+static vecna_status choose_queries(search_job *job, vecna_error *err) {
+    const vecna_matrix *from = &asking(job)->vectors;
+    const char *list = job->options->rows;
+    vecna_status status = VECNA_OK;
+    job->picked_count = from->rows;
+    if (list)
+        status = pick_rows(list, from->rows, NULL, &job->picked_count, err);
+    if (status != VECNA_OK)
+        return status;
+    job->picked = vecna_allocate(NULL, job->picked_count, sizeof *job->picked);
+    job->gathered = vecna_allocate(NULL, job->picked_count, from->dim * sizeof *job->gathered);
+    if (job->asked.vectors.rows == 0 && !job->options->keep_self) {
+        job->excluded = vecna_allocate(NULL, job->picked_count, sizeof *job->excluded);
+        if (job->excluded == NULL)
+            return no_memory(job, err);
+    }
+    if (job->picked == NULL || job->gathered == NULL)
+        return no_memory(job, err);
+    if (list)
+        status = pick_rows(list, from->rows, job->picked, &job->picked_count, err);
+    for (size_t i = 0; i < job->picked_count; i++) {
+        if (list == NULL)
+            job->picked[i] = i;
+        if (job->excluded)
+            job->excluded[i] = (int64_t)job->picked[i];
+        memcpy(job->gathered + i * from->dim, from->data + job->picked[i] * from->stride,
+               from->dim * sizeof *job->gathered);
+    }
+    return status;
+}
+
+/* ---- printing
+ * ------------------------------------------------------------------------------------ */
+
+/* One line of a terminal: control characters become spaces, a long text ends in three points. */
+static void print_text(const char *text, size_t columns) {
+    size_t shown = 0;
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        bool starts = (*at & 0xC0) != 0x80;
+        if (starts && shown == columns) {
+            fputs("...", stdout);
+            return;
+        }
+        shown += starts;
+        putchar(*at < 0x20 || *at == 0x7F ? ' ' : *at);
+    }
+}
+
+static const char *text_at(char *const *texts, size_t row) {
+    return texts ? texts[row] : NULL;
+}
+
+static void print_row(const loaded *file, size_t row, const char *before) {
+    const char *id = text_at(file->ids, row), *text = text_at(file->texts, row);
+    printf("%srow %zu", before, row);
+    if (id) {
+        fputs("  ", stdout);
+        print_text(id, TEXT_COLUMNS);
+    }
+    if (text) {
+        fputs("  ", stdout);
+        print_text(text, TEXT_COLUMNS);
+    }
+    putchar('\n');
+}
+
+/* Similarities as they are; distances lose the sign that puts the nearest first. */
+static float shown_score(const search_job *job, size_t at) {
+    bool distance = job->options->metric > VECNA_METRIC_DOT;
+    return distance ? 0 - job->hits.scores[at] : job->hits.scores[at];
+}
+
+static void print_hits(const search_job *job) {
+    for (size_t query = 0; query < job->picked_count; query++) {
+        if (query > 0)
+            putchar('\n');
+        style(stdout, "1");
+        print_row(asking(job), job->picked[query], "query ");
+        style(stdout, "0");
+        for (size_t i = 0; i < job->hits.depth; i++) {
+            size_t at = query * job->hits.depth + i;
+            if (job->hits.rows[at] < 0)
+                break;
+            printf("%4zu  %8.4f  ", i + 1, (double)shown_score(job, at));
+            print_row(&job->corpus, (size_t)job->hits.rows[at], "");
+        }
+    }
+}
+
+static void write_row(vecna_json_writer *json, const loaded *file, size_t row) {
+    vecna_json_write_key(json, "row");
+    vecna_json_write_u64(json, row);
+    if (text_at(file->ids, row)) {
+        vecna_json_write_key(json, "id");
+        vecna_json_write_string(json, file->ids[row]);
+    }
+    if (text_at(file->texts, row)) {
+        vecna_json_write_key(json, "text");
+        vecna_json_write_string(json, file->texts[row]);
+    }
+}
+
+static void write_hits(vecna_json_writer *json, const search_job *job, size_t query) {
+    vecna_json_write_key(json, "hits");
+    vecna_json_write_array_begin(json);
+    for (size_t i = 0; i < job->hits.depth; i++) {
+        size_t at = query * job->hits.depth + i;
+        if (job->hits.rows[at] < 0)
+            break;
+        vecna_json_write_object_begin(json);
+        vecna_json_write_key(json, "rank");
+        vecna_json_write_u64(json, i + 1);
+        write_row(json, &job->corpus, (size_t)job->hits.rows[at]);
+        vecna_json_write_key(json, "score");
+        vecna_json_write_f32(json, shown_score(job, at));
+        vecna_json_write_object_end(json);
+    }
+    vecna_json_write_array_end(json);
+}
+
+static int print_as_json(const search_job *job) {
+    vecna_json_writer json;
+    vecna_json_writer_init(&json, 0, NULL);
+    vecna_json_write_object_begin(&json);
+    vecna_json_write_key(&json, "corpus");
+    vecna_json_write_string(&json, job->corpus.path);
+    vecna_json_write_key(&json, "rows");
+    vecna_json_write_u64(&json, job->corpus.vectors.rows);
+    vecna_json_write_key(&json, "dim");
+    vecna_json_write_u64(&json, job->corpus.vectors.dim);
+    vecna_json_write_key(&json, "metric");
+    vecna_json_write_string(&json, vecna_metric_name((vecna_metric)job->options->metric));
+    vecna_json_write_key(&json, "k");
+    vecna_json_write_u64(&json, job->options->k);
+    vecna_json_write_key(&json, "queries");
+    vecna_json_write_array_begin(&json);
+    for (size_t query = 0; query < job->picked_count; query++) {
+        vecna_json_write_object_begin(&json);
+        write_row(&json, asking(job), job->picked[query]);
+        write_hits(&json, job, query);
+        vecna_json_write_object_end(&json);
+    }
+    vecna_json_write_array_end(&json);
+    vecna_json_write_object_end(&json);
+    return print_json(&json, stdout);
+}
+
+/* ---- the command
+ * ----------------------------------------------------------------------------------- */
+
+static vecna_status load_files(search_job *job, const char *const *paths, size_t count,
+                               vecna_error *err) {
+    const search_options *o = job->options;
+    vecna_format_options format = format_options(&o->input);
+    vecna_status status = load_vectors(paths[0], &format, &job->corpus, err);
+    if (status == VECNA_OK && o->corpus_texts)
+        status = load_texts(o->corpus_texts, &job->corpus, err);
+    if (status == VECNA_OK)
+        status = check_finite(&job->corpus, err);
+    if (status == VECNA_OK && count == 2) {
+        status = load_vectors(paths[1], &format, &job->asked, err);
+        if (status == VECNA_OK && o->query_texts)
+            status = load_texts(o->query_texts, &job->asked, err);
+        if (status == VECNA_OK)
+            status = check_finite(&job->asked, err);
+        if (status == VECNA_OK)
+            status = check_same_dim(&job->corpus, &job->asked, err);
+    }
+    return status;
+}
+
+static int run_search(search_job *job, const char *const *paths, size_t count) {
+    const search_options *o = job->options;
+    rank_options ranking = {o->k, o->metric, NULL, true, NULL};
+    vecna_pool *pool = NULL;
+    vecna_error err;
+    int exit_status = EXIT_DONE;
+    vecna_status status = vecna_pool_new(o->threads, NULL, &pool, &err);
+    if (status == VECNA_OK)
+        status = load_files(job, paths, count, &err);
+    if (status == VECNA_OK)
+        status = choose_queries(job, &err);
+    ranking.excluded = job->excluded;
+    ranking.pool = pool;
+    if (status == VECNA_OK)
+        status =
+            rank_rows(vecna_matrix_view(job->corpus.vectors),
+                      vecna_view_dense(job->gathered, job->picked_count, job->corpus.vectors.dim),
+                      &ranking, &job->hits, &err);
+    if (status != VECNA_OK)
+        exit_status = fail_with(&err);
+    else if (o->json)
+        exit_status = print_as_json(job);
+    else
+        print_hits(job);
+    ranked_free(&job->hits);
+    free(job->excluded);
+    free(job->gathered);
+    free(job->picked);
+    unload(&job->asked);
+    unload(&job->corpus);
+    vecna_pool_free(pool);
+    return exit_status;
+}
+
+int command_search(int argc, char **argv) {
+    search_options o = {.k = 10};
+    const option options[] = {
+        {"k", 'k', OPTION_COUNT, &o.k, "N", "neighbours of each query (10)"},
+        {"metric", 'm', OPTION_CHOICE, &o.metric, RANK_METRICS,
+         "what is near (cosine); l2, l2sq and l1 are\ndistances, the least comes first"},
+        {"rows", 'r', OPTION_TEXT, &o.rows, "LIST",
+         "only these rows ask, counted from 0: 3,17,20-25;\nwithout QUERY they are rows of CORPUS"},
+        {"keep-self", 0, OPTION_FLAG, &o.keep_self, NULL, "without QUERY: a row may find itself"},
+        {"corpus-texts", 0, OPTION_TEXT, &o.corpus_texts, "FILE",
+         "texts and ids of CORPUS: a line a row, JSON with\n\"id\" and \"text\", or plain text"},
+        {"query-texts", 0, OPTION_TEXT, &o.query_texts, "FILE", "the same of QUERY"},
+        {"json", 0, OPTION_FLAG, &o.json, NULL, "one JSON object"},
+        {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
+        INPUT_OPTIONS(o.input),
+    };
+    const usage use = {
+        "vecna search CORPUS [QUERY] [options]",
+        "Finds the exact nearest neighbours of every vector of QUERY among the vectors of CORPUS,\n"
+        "and prints their ids and texts where the files have them. Without QUERY, rows of CORPUS\n"
+        "ask: say which with --rows.",
+        options,
+        sizeof options / sizeof options[0],
+        "  vecna search corpus.jsonl queries.jsonl -k 5\n"
+        "  vecna search corpus.npy --corpus-texts corpus.jsonl --rows 17\n",
+        1,
+        2};
+    const char *paths[2] = {NULL, NULL};
+    size_t count;
+    search_job job;
+    int status = parse_arguments(argc, argv, &use, paths, &count);
+
+    if (status >= 0)
+        return status;
+    if (count == 1 && o.rows == NULL)
+        return usage_error(&use, "give a QUERY file, or the rows of CORPUS that ask with --rows");
+    if (count == 1 && o.query_texts)
+        return usage_error(&use, "--query-texts goes with a QUERY file");
+    memset(&job, 0, sizeof job);
+    job.options = &o;
+    return run_search(&job, paths, count);
+}

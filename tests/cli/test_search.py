@@ -1,0 +1,112 @@
+"""vecna search against NumPy. Vectors of small integers: products and sums are exact, so ties are
+ties and the lower row comes first."""
+
+import json
+
+import numpy
+import pytest
+
+RNG = numpy.random.default_rng(5)
+CORPUS = RNG.integers(-3, 4, (300, 7)).astype("f4")
+QUERIES = RNG.integers(-3, 4, (9, 7)).astype("f4")
+
+
+def score(metric, corpus, query):
+    difference = (corpus - query).astype("f8")
+    if metric == "dot":
+        return corpus.astype("f8") @ query
+    if metric == "cosine":
+        lengths = numpy.linalg.norm(corpus, axis=1) * numpy.linalg.norm(query)
+        return numpy.divide(corpus @ query, lengths, out=numpy.zeros(len(corpus)), where=lengths > 0)
+    if metric == "l1":
+        return numpy.abs(difference).sum(1)
+    squares = (difference**2).sum(1)
+    return squares if metric == "l2sq" else numpy.sqrt(squares)
+
+
+@pytest.fixture
+def files(tmp_path):
+    numpy.save(tmp_path / "c.npy", CORPUS)
+    numpy.save(tmp_path / "q.npy", QUERIES)
+    return tmp_path / "c.npy", tmp_path / "q.npy"
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l2sq", "l1"])
+def test_agrees_with_numpy(vecna, files, metric):
+    got = vecna("search", *files, "-k", 12, "--metric", metric, "--json").json()
+    assert (got["metric"], got["k"], got["rows"], got["dim"]) == (metric, 12, 300, 7)
+    for query, answer in zip(QUERIES, got["queries"]):
+        wanted = score(metric, CORPUS, query)
+        best = wanted if metric in ("l1", "l2", "l2sq") else -wanted
+        rows = [hit["row"] for hit in answer["hits"]]
+        assert len(set(rows)) == 12
+        # float32 cosines of equal float64 ones may differ in the last bit, so compare what was found
+        assert numpy.allclose(wanted[rows], numpy.sort(best)[:12] * (1 if best is wanted else -1), atol=1e-6)
+        assert numpy.allclose([hit["score"] for hit in answer["hits"]], wanted[rows], atol=2e-6)
+        if metric != "cosine":
+            assert rows == list(numpy.argsort(best, kind="stable")[:12])
+
+
+def test_rows_of_the_corpus_ask(vecna, files):
+    got = vecna("search", files[0], "--rows", "4,10-11", "-k", 2, "--metric", "l2", "--json").json()
+    assert [one["row"] for one in got["queries"]] == [4, 10, 11]
+    for one in got["queries"]:
+        assert one["row"] not in [hit["row"] for hit in one["hits"]]
+    kept = vecna("search", files[0], "--rows", "4", "-k", 1, "--metric", "l2", "--keep-self", "--json").json()
+    assert kept["queries"][0]["hits"][0]["score"] == 0
+
+
+def test_rows_of_the_queries_ask(vecna, files):
+    got = vecna("search", *files, "--rows", "8,0", "--json").json()
+    whole = vecna("search", *files, "--json").json()
+    assert got["queries"] == [whole["queries"][8], whole["queries"][0]]
+
+
+def test_texts_are_printed(vecna, tmp_path):
+    rows = [{"id": "a", "text": "first\x1b[31m\nline"}, {"id": "b", "text": "é" * 200}]
+    numpy.save(tmp_path / "c.npy", numpy.eye(2, dtype="f4"))
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    start = ("search", tmp_path / "c.npy", tmp_path / "c.npy", "-k", 1)
+    texts = ("--corpus-texts", tmp_path / "c.jsonl", "--query-texts", tmp_path / "c.jsonl")
+    result = vecna(*start, *texts)
+    assert "\x1b" not in result.out and "first [31m line" in result.out
+    assert "é" * 100 + "..." in result.out and "é" * 101 not in result.out
+    assert "   1    1.0000  row 0  a  first" in result.out
+    hit = vecna(*start, *texts, "--json").json()["queries"][0]["hits"][0]
+    assert hit == {"rank": 1, "row": 0, "id": "a", "text": rows[0]["text"], "score": 1}
+
+
+def test_texts_beside_the_vectors(vecna, tmp_path):
+    numpy.save(tmp_path / "c.npy", numpy.eye(3, dtype="f4"))
+    (tmp_path / "c.txt").write_text("one\ntwo\nthree\n")
+    out = vecna("search", tmp_path / "c.npy", "--corpus-texts", tmp_path / "c.txt", "-r", 1).out
+    assert out.startswith("query row 1  two\n") and "row 0  one" in out and "row 2  three" in out
+
+
+def test_corpus_smaller_than_k(vecna, tmp_path):
+    numpy.save(tmp_path / "c.npy", numpy.eye(3, dtype="f4"))
+    got = vecna("search", tmp_path / "c.npy", tmp_path / "c.npy", "-k", 50, "--json").json()
+    assert [len(one["hits"]) for one in got["queries"]] == [3, 3, 3]
+
+
+def test_standard_input(vecna, files):
+    assert vecna("search", "-", files[1], stdin=files[0].read_bytes()).out == vecna("search", *files).out
+
+
+@pytest.mark.parametrize("rows", ["", "x", "1,", "5-3", "-1", "1 2", "1-"])
+def test_bad_row_lists(vecna, files, rows):
+    assert "3,17,20-25" in vecna("search", files[0], f"--rows={rows}", status=1).err
+
+
+def test_mistakes(vecna, files, tmp_path):
+    assert "row 300 of 300" in vecna("search", files[0], "--rows", "299-300", status=1).err
+    assert "--rows" in vecna("search", files[0], status=2).err
+    assert "--query-texts" in vecna("search", files[0], "--rows", "1", "--query-texts", "x", status=2).err
+    numpy.save(tmp_path / "other.npy", numpy.ones((2, 5), "f4"))
+    err = vecna("search", files[0], tmp_path / "other.npy", status=1).err
+    assert "7 dimensions" in err and "has 5" in err and "translate" in err
+    bad = CORPUS.copy()
+    bad[17, 3] = numpy.nan
+    numpy.save(tmp_path / "bad.npy", bad)
+    assert "row 17" in vecna("search", tmp_path / "bad.npy", files[1], status=1).err
+    assert "hamming" in vecna("search", *files, "--metric", "hamming", status=2).err
