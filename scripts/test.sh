@@ -18,7 +18,7 @@ run_unit() {
     local binary log status
     mkdir -p "$build/logs"
     while read -r binary; do
-        log="$build/logs/$(basename "$binary").log"
+        log="$build/logs/${binary#"$build/tests/unit/"}.log"; mkdir -p "$(dirname "$log")"
         "$binary" >"$log" 2>&1
         status=$?
         local ok bad skip

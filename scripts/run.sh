@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# The main job, on the real vectors of examples/: translate between models and dimensions, and say what is
+# kept. Results go to build/run/. Every command is printed before it runs; try them yourself.
+set -u
+cd "$(dirname "$0")/.."
+vecna=build/vecna
+data=examples
+out=build/run
+mkdir -p "$out"
+
+say() { printf '\n\n== %s\n' "$*"; }
+# Runs vecna; 3 is a verdict (FAIL), which is a result and not an error.
+run() {
+    printf '\n$ vecna'
+    printf ' %s' "$@"
+    printf '\n\n'
+    "$vecna" "$@"
+    local status=$?
+    if [ $status -ne 0 ] && [ $status -ne 3 ]; then
+        echo "make run: that failed with status $status" >&2
+        exit 1
+    fi
+}
+
+say "Two models wrote vectors for the same documents. What are they?"
+run inspect $data/docs/pairs.ada-002.1536.npy
+run inspect $data/docs/pairs.mpnet.768.npy
+
+say "1536 -> 768: OpenAI ada-002 into all-mpnet-base-v2, learned from pairs"
+run fit $data/docs/pairs.ada-002.1536.npy $data/docs/pairs.mpnet.768.npy --texts $data/docs/pairs.jsonl \
+    --source-name openai/text-embedding-ada-002 --target-name all-mpnet-base-v2 -o $out/ada-to-mpnet.vecna
+say "768 -> 1536: and back"
+run fit $data/docs/pairs.mpnet.768.npy $data/docs/pairs.ada-002.1536.npy --texts $data/docs/pairs.jsonl \
+    --source-name all-mpnet-base-v2 --target-name openai/text-embedding-ada-002 -o $out/mpnet-to-ada.vecna
+
+say "Translate a file each way: documents that no map has seen"
+run translate $data/docs/new.ada-002.1536.npy $out/new.ada-as-mpnet.768.npy --map $out/ada-to-mpnet.vecna
+run translate $data/docs/new.mpnet.768.npy $out/new.mpnet-as-ada.1536.npy --map $out/mpnet-to-ada.vecna
+
+say "Nearest neighbours of one new document: before (native mpnet), and after (translated from ada-002)"
+run search $data/docs/pairs.mpnet.768.npy $data/docs/new.mpnet.768.npy --texts $data/docs/pairs.jsonl \
+    --query-texts $data/docs/new.jsonl --rows 0 -k 3
+run search $data/docs/pairs.mpnet.768.npy $out/new.ada-as-mpnet.768.npy --texts $data/docs/pairs.jsonl \
+    --query-texts $data/docs/new.jsonl --rows 0 -k 3
+
+say "384 -> 768 where retrieval is hard, with judged queries: MiniLM into mpnet on dictionary definitions"
+run fit $data/glosses/pairs.minilm.384.npy $data/glosses/pairs.mpnet.768.npy --texts $data/glosses/pairs.jsonl \
+    --source-name all-MiniLM-L6-v2 --target-name all-mpnet-base-v2 -o $out/minilm-to-mpnet.vecna
+run translate $data/glosses/corpus.minilm.384.npy $out/glosses.minilm-as-mpnet.768.npy --map $out/minilm-to-mpnet.vecna
+run eval $out/glosses.minilm-as-mpnet.768.npy $data/glosses/queries.mpnet.768.npy \
+    --native-corpus $data/glosses/corpus.mpnet.768.npy \
+    --old-corpus $data/glosses/corpus.minilm.384.npy --old-queries $data/glosses/queries.minilm.384.npy \
+    --corpus-texts $data/glosses/corpus.jsonl --query-texts $data/glosses/queries.jsonl --qrels $data/glosses/qrels.tsv
+
+say "768 -> 384: the way back"
+run fit $data/glosses/pairs.mpnet.768.npy $data/glosses/pairs.minilm.384.npy --texts $data/glosses/pairs.jsonl \
+    --source-name all-mpnet-base-v2 --target-name all-MiniLM-L6-v2 -o $out/mpnet-to-minilm.vecna
+run translate $data/glosses/corpus.mpnet.768.npy $out/glosses.mpnet-as-minilm.384.npy --map $out/mpnet-to-minilm.vecna
+run eval $out/glosses.mpnet-as-minilm.384.npy $data/glosses/queries.minilm.384.npy \
+    --native-corpus $data/glosses/corpus.minilm.384.npy \
+    --old-corpus $data/glosses/corpus.mpnet.768.npy --old-queries $data/glosses/queries.mpnet.768.npy \
+    --corpus-texts $data/glosses/corpus.jsonl --query-texts $data/glosses/queries.jsonl --qrels $data/glosses/qrels.tsv
+
+say "3072 -> 2048 inside one space, and restored: cut, PCA, random, learned"
+run reduce $data/support/fit.mpnet-last4.3072.npy $out/support.2048.npy --dim 2048 --test $data/support/test.mpnet-last4.3072.npy \
+    --save-map $out/reduce.vecna --restore-map $out/restore.vecna
+run translate $out/support.2048.npy $out/support.restored.3072.npy --map $out/restore.vecna
+
+say "A file of another model, at the same dimension, is refused"
+printf '\n$ vecna translate %s ... --map %s\n\n' $out/new.mpnet-as-ada.1536.npy $out/ada-to-mpnet.vecna
