@@ -8,15 +8,16 @@
 #include "linalg/linalg_impl.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 
 /* Of OpenMP's run-time library, whose header comes with gcc alone. */
 int omp_get_max_threads(void);
 void omp_set_num_threads(int threads);
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static once_flag once = ONCE_FLAG_INIT;
 static vni_lapack lapack;
 static char failure[160];
 
@@ -38,8 +39,7 @@ const char *vni_openblas_core(void) {
 static int find(void *handle, const char *name, void *slot) {
     void *symbol = dlsym(handle, name);
     if (symbol == NULL) {
-        strcpy(failure, "the installed LAPACKE lacks ");
-        strncat(failure, name, sizeof failure - strlen(failure) - 1);
+        snprintf(failure, sizeof failure, "the installed LAPACKE lacks %s", name);
         return 0;
     }
     memcpy(slot, &symbol, sizeof symbol);
@@ -66,7 +66,8 @@ static void load(void) {
 
     handle = open_with_core(openblas ? NULL : vni_openblas_core());
     if (handle == NULL) {
-        strcpy(failure, "liblapacke.so.3 cannot be loaded; install the package liblapacke");
+        snprintf(failure, sizeof failure,
+                 "liblapacke.so.3 cannot be loaded; install the package liblapacke");
         return;
     }
     if (!find(handle, "cblas_dgemm", &lapack.dgemm) ||
@@ -88,7 +89,7 @@ static void load(void) {
 }
 
 vecna_status vni_lapack_load(const vni_lapack **out, vecna_error *err) {
-    pthread_once(&once, load);
+    call_once(&once, load);
     if (failure[0] != '\0')
         return vecna_error_set(err, VECNA_ERR_LIBRARY, -1, "%s", failure);
     *out = &lapack;
