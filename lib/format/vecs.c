@@ -72,15 +72,13 @@ static int looks_like_rows(const vni_head *head, size_t number_bytes) {
     size_t row_bytes = 4 + dim * number_bytes;
     if (dim == 0 || dim > VECNA_FORMAT_MAX_DIM)
         return VNI_NO;
-    if (head->size >= 0 && (uint64_t)head->size % row_bytes != 0)
-        return VNI_NO;
-    if (head->whole && head->bytes % row_bytes != 0)
+    if (head->size >= 0 ? (uint64_t)head->size % row_bytes != 0
+                        : head->whole && head->bytes % row_bytes != 0)
         return VNI_NO;
     for (size_t at = row_bytes; at + 4 <= head->bytes; at += row_bytes)
         if (int_at(head->data + at) != dim)
             return VNI_NO;
-    /* one short row proves little; two rows, or a size that fits a long one, prove enough */
-    return row_bytes + 4 <= head->bytes || head->size >= 0 ? VNI_LIKELY : VNI_MAYBE;
+    return row_bytes + 4 <= head->bytes ? VNI_LIKELY : VNI_MAYBE; /* one row proves little */
 }
 
 /* The numbers of the first row are whole and small: as floats they would all be subnormal. */
@@ -95,16 +93,23 @@ static int first_row_is_whole(const vni_head *head) {
     return numbers > 0;
 }
 
+/* Which of the two it is: the name, when it says one of them, else the numbers. */
+static int holds_ints(const vni_head *head) {
+    if (strcmp(head->extension, "fvecs") == 0 || strcmp(head->extension, "ivecs") == 0)
+        return head->extension[0] == 'i';
+    return first_row_is_whole(head);
+}
+
 static int fvecs_detect(const vni_head *head) {
     int sure = looks_like_rows(head, 4);
-    return sure != VNI_NO && first_row_is_whole(head) ? VNI_MAYBE : sure;
+    return sure != VNI_NO && holds_ints(head) ? VNI_NO : sure;
 }
 static int bvecs_detect(const vni_head *head) {
     return looks_like_rows(head, 1);
 }
 static int ivecs_detect(const vni_head *head) {
     int sure = looks_like_rows(head, 4);
-    return sure != VNI_NO && !first_row_is_whole(head) ? VNI_MAYBE : sure;
+    return sure != VNI_NO && !holds_ints(head) ? VNI_NO : sure;
 }
 
 /* ---- writing
