@@ -2,6 +2,7 @@
 #ifndef VECNA_H
 #define VECNA_H
 
+#include "vecna/adapt.h"
 #include "vecna/base.h"
 #include "vecna/codec.h"
 #include "vecna/eval.h"
