@@ -101,12 +101,24 @@ static const struct {
     {"GGUF", 4, "is a GGUF model, not a file of vectors"},
 };
 
-vecna_status vni_format_unknown(const vni_head *head, const char *name, vecna_error *err) {
-    char names[100];
+/* The advice for a file of something else; NULL when it is nothing that is known here. */
+static const char *foreign_advice(const vni_head *head) {
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
         if (head->bytes >= foreign[i].bytes &&
             memcmp(head->data, foreign[i].magic, foreign[i].bytes) == 0)
-            return vecna_error_set(err, VECNA_ERR_UNSUPPORTED, 0, "%s %s", name, foreign[i].advice);
+            return foreign[i].advice;
+    return NULL;
+}
+
+int vni_format_is_foreign(const vni_head *head) {
+    return foreign_advice(head) != NULL;
+}
+
+vecna_status vni_format_unknown(const vni_head *head, const char *name, vecna_error *err) {
+    const char *advice = foreign_advice(head);
+    char names[100];
+    if (advice)
+        return vecna_error_set(err, VECNA_ERR_UNSUPPORTED, 0, "%s %s", name, advice);
     names_of_all(names, sizeof names);
     return vecna_error_set(
         err, VECNA_ERR_ARGUMENT, -1,

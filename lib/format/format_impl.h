@@ -174,6 +174,9 @@ void vni_path_extension(const char *path, char *out);
 /* The word stands among the words (spaces between) of the list. */
 int vni_word_in(const char *word, const char *list);
 
+/* 1 when the start of a file is that of something else: compressed, Parquet, a database ... */
+int vni_format_is_foreign(const vni_head *head);
+
 /* detect.c. The format of that name. */
 vecna_status vni_format_by_name(const char *name, const vni_format **out, vecna_error *err);
 /* What the head looks like; NULL when it looks like nothing known. */

@@ -71,6 +71,8 @@ static vecna_status find_format(vecna_reader *reader, vecna_error *err) {
     head.size = input->seekable ? (int64_t)input->size : -1;
     head.whole = input->seekable ? head.bytes == input->size : input->at_end;
     reader->format = vni_format_by_content(&head);
+    if (reader->format == NULL && vni_format_is_foreign(&head)) /* whatever its name says */
+        return vni_format_unknown(&head, input->name, err);
     if (reader->format == NULL && reader->options.dim > 0 &&
         vni_word_in(extension, vni_format_raw.info.extensions))
         reader->format = &vni_format_raw;
