@@ -2,13 +2,14 @@
  *
  * What an adapter keeps, and what it cannot
  *   An adapter changes the dimension, never the space. Its output can be compared with other output
- * of the same adapter over vectors of the same model, and with nothing else: vectors of another
- * model that happen to have the same dimension stay as foreign as before, and searching them finds
- * next to nothing. Between two models a learned map is needed (vecna/translate.h). pad        Keeps
- * every inner product, norm and cosine exactly. project    Up: keeps them to float32 rounding.
- * Down: keeps them on average, with an error of about 1 / sqrt(target_dim) in a cosine, whatever
- * the model. truncate   Keeps what the model put into the dimensions that stay: almost all for a
- * model trained for it (Matryoshka) when the first are kept, an unknown part for others.
+ *   of the same adapter over vectors of the same model, and with nothing else: vectors of another
+ *   model that happen to have the same dimension stay as foreign as before, and searching them finds
+ *   next to nothing. Between two models a learned map is needed (vecna/translate.h).
+ *   pad        Keeps every inner product, norm and cosine exactly.
+ *   project    Up: keeps them to float32 rounding. Down: keeps them on average, with an error of about
+ *              1 / sqrt(target_dim) in a cosine, whatever the model.
+ *   truncate   Keeps what the model put into the dimensions that stay: almost all for a model trained
+ *              for it (Matryoshka) when the first are kept, an unknown part for others.
  */
 #ifndef VECNA_ADAPT_H
 #define VECNA_ADAPT_H
@@ -66,18 +67,18 @@ typedef struct vecna_adapt_options {
 typedef struct vecna_adapter vecna_adapter;
 
 /* Make an adapter.
- *   project  draws its matrix from the seed: standard normals (vecna_random, stream 0, row by row
- * of a (larger, smaller) matrix), orthonormalised by a QR factorisation with positive diagonal;
+ *   project  draws its matrix from the seed: standard normals (vecna_random, stream 0, row by row of a
+ *            (larger, smaller) matrix), orthonormalised by a QR factorisation with positive diagonal;
  *            transposed when it leads upwards. Downwards its columns are orthonormal, upwards its
- * rows. The same seed and dimensions give the same matrix on every machine up to the rounding of
- *            float32.
- * Memory:  project holds 4 bytes an entry, and needs 8 more while it is made; QR takes in the order
- * of source_dim * target_dim^2 operations (a second or so for 3072 to 2048). Errors:
- * VECNA_ERR_ARGUMENT for a dimension of 0, a mode that does not exist, and a kind that cannot go
- *          that way; VECNA_ERR_OVERFLOW; VECNA_ERR_MEMORY; project also VECNA_ERR_LIBRARY when
- * LAPACKE or oneDNN cannot be used. Source:  docs/adapters.md; for the projection W. B. Johnson and
- * J. Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984, with orthonormal
- * directions. Since 0.1. */
+ *            rows. The same seed and dimensions give the same matrix on every machine up to the
+ *            rounding of float32.
+ * Memory:  project holds 4 bytes an entry, and needs 8 more while it is made; QR takes in the order of
+ *          source_dim * target_dim^2 operations (a second or so for 3072 to 2048).
+ * Errors:  VECNA_ERR_ARGUMENT for a dimension of 0, a mode that does not exist, and a kind that cannot
+ *          go that way; VECNA_ERR_OVERFLOW; VECNA_ERR_MEMORY; project also VECNA_ERR_LIBRARY when
+ *          LAPACKE or oneDNN cannot be used.
+ * Source:  docs/adapters.md; for the projection W. B. Johnson and J. Lindenstrauss, "Extensions of
+ *          Lipschitz mappings into a Hilbert space", 1984, with orthonormal directions. Since 0.1. */
 VECNA_API VECNA_CHECK vecna_status vecna_adapter_new(const vecna_adapt_options *options,
                                                      vecna_adapter **out, vecna_error *err);
 VECNA_API void vecna_adapter_free(vecna_adapter *adapter);
@@ -91,12 +92,12 @@ VECNA_API vecna_view vecna_adapter_matrix_view(const vecna_adapter *adapter);
 /* Adapt rows, then bring each to unit length unless keep_length.
  *   in   (rows, source_dim)
  *   out  (rows, target_dim)  must not overlap in
- * A row that is zero after adapting stays zero; one that holds NaN or infinity then is not
- * rescaled. Numerics: truncate and pad move float32 unchanged; project sums products in float32
- * (relative error about 1e-7 * sqrt(source_dim)); lengths are computed in float64. With keep_length
- * a projection downwards shortens rows to about sqrt(target_dim / source_dim). Memory:   truncate
- * and pad allocate nothing; project what vecna_linalg_product does. One thread. Errors:
- * VECNA_ERR_DIM when the shapes disagree or a stride is below its dim; project also
+ * A row that is zero after adapting stays zero; one that holds NaN or infinity then is not rescaled.
+ * Numerics: truncate and pad move float32 unchanged; project sums products in float32 (relative error
+ *           about 1e-7 * sqrt(source_dim)); lengths are computed in float64. With keep_length a
+ *           projection downwards shortens rows to about sqrt(target_dim / source_dim).
+ * Memory:   truncate and pad allocate nothing; project what vecna_linalg_product does. One thread.
+ * Errors:   VECNA_ERR_DIM when the shapes disagree or a stride is below its dim; project also
  *           VECNA_ERR_LIBRARY. Since 0.1. */
 VECNA_API VECNA_CHECK vecna_status vecna_adapt_apply(const vecna_adapter *adapter, vecna_view in,
                                                      vecna_matrix out, vecna_error *err);

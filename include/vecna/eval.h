@@ -186,11 +186,13 @@ VECNA_API VECNA_CHECK vecna_status vecna_eval_retrieval(const vecna_ranking *ran
 
 /* Share of the first reference_k rows of a reference ranking (the native model's neighbours) that
  * stand among the first k of a ranking. reference_k = k is overlap@k; reference_k = 1 is recall@k
- * of the native nearest neighbour. out  (queries)  0 .. 1; NaN where the reference's list is empty;
- * a reference list shorter than reference_k is divided by its own length Memory:   scratch of 16
- * bytes an entry of the longer list. Errors:   VECNA_ERR_DIM when the rankings differ in queries;
- * VECNA_ERR_ARGUMENT for k or reference_k 0 or beyond the depth of its ranking, a row twice in one
- * list (position: the query); VECNA_ERR_MEMORY. Since 0.1. */
+ * of the native nearest neighbour.
+ *   out  (queries)  0 .. 1; NaN where the reference's list is empty; a reference list shorter than
+ *                   reference_k is divided by its own length
+ * Memory:   scratch of 16 bytes an entry of the longer list.
+ * Errors:   VECNA_ERR_DIM when the rankings differ in queries; VECNA_ERR_ARGUMENT for k or reference_k
+ *           0 or beyond the depth of its ranking, a row twice in one list (position: the query);
+ *           VECNA_ERR_MEMORY. Since 0.1. */
 VECNA_API VECNA_CHECK vecna_status vecna_eval_overlap(const vecna_ranking *ranking, size_t k,
                                                       const vecna_ranking *reference,
                                                       size_t reference_k,
@@ -296,7 +298,8 @@ typedef struct vecna_control_result {
 } vecna_control_result;
 
 /* All of it from one bootstrap, so that every figure saw the same resamples. Queries with NaN in
- * any of the columns are left out. controls  (control_count)  may be NULL when control_count is 0
+ * any of the columns are left out.
+ *   controls  (control_count)  may be NULL when control_count is 0
  * Errors as vecna_eval_bootstrap. Since 0.1. */
 VECNA_API VECNA_CHECK vecna_status vecna_eval_retention(const vecna_retention_input *input,
                                                         const vecna_bootstrap_options *options,
