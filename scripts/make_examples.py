@@ -10,7 +10,8 @@ and the digests of SHA256SUMS are checked at the end (exit status 1 if one diffe
 
 What is taken, and why those rows:
   docs/      pairs of ada-002 and mpnet over the same chunks of six document sets; `new` was held
-             back, so that a map fitted on `pairs` can be tried on rows it has never seen
+             back, so that a map fitted on `pairs` can be tried on rows it has never seen;
+             `foreign` is another model of the same dimension, which a map must refuse
   glosses/   the clean protocol: `pairs` are rows that no query is judged against and that are not
              in `corpus`; `corpus`, `queries` and `qrels.tsv` are for judging
   passages/  paragraphs and questions from another domain than glosses/, for the same two models
@@ -26,6 +27,7 @@ import struct
 import sys
 
 ADA = "openai-text-embedding-ada-002.1536"
+SMALL3 = "openai-text-embedding-3-small.1536"
 MPNET = "all-mpnet-base-v2.768"
 MINILM = "all-MiniLM-L6-v2.384"
 LAST4 = "all-mpnet-base-v2-last4.3072"
@@ -125,6 +127,10 @@ def make_docs(data, out):
     models = {ADA: "ada-002.1536", MPNET: "mpnet.768"}
     write_set(out, "pairs", [item for i, item in enumerate(items) if i not in new], models)
     write_set(out, "new", [item for i, item in enumerate(items) if i in new], models)
+    small3 = Npy(data / "vectors" / f"hotels.{SMALL3}.npy")
+    hotels = read_jsonl(data / "vectors" / "hotels.jsonl")
+    foreign = [({"id": f"hotels/{row}", "text": entry["text"]}, {SMALL3: (small3, row)}) for row, entry in enumerate(hotels)]
+    write_set(out, "foreign", foreign, {SMALL3: "3-small.1536"})
 
 
 def load(data, name):

@@ -66,5 +66,11 @@ run reduce $data/support/fit.mpnet-last4.3072.npy $out/support.2048.npy --dim 20
     --save-map $out/reduce.vecna --restore-map $out/restore.vecna
 run translate $out/support.2048.npy $out/support.restored.3072.npy --map $out/restore.vecna
 
-say "A file of another model, at the same dimension, is refused"
-printf '\n$ vecna translate %s ... --map %s\n\n' $out/new.mpnet-as-ada.1536.npy $out/ada-to-mpnet.vecna
+say "Vectors of another model at the same dimension are refused: 3-small is not ada-002"
+printf '\n$ vecna translate %s ... --map %s\n\n' $data/docs/foreign.3-small.1536.npy $out/ada-to-mpnet.vecna
+if "$vecna" translate $data/docs/foreign.3-small.1536.npy $out/never.npy --map $out/ada-to-mpnet.vecna; then
+    echo "make run: that should have been refused" >&2
+    exit 1
+fi
+
+say "Done. The maps and translated files are in $out/; vecna COMMAND --help says more."
