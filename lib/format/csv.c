@@ -776,26 +776,34 @@ static void csv_close(vecna_reader *reader) {
 /* ---- telling a table by its beginning ----------------------------------------------------------
  */
 
-/* The head has a text's bytes only, and its first or second line cells with numbers. */
+/* What a cell at the beginning of a file looks like: a number, also one that a list in brackets
+ * starts with; a name that ends in a digit. */
+static void look_at_cell(const char *at, size_t bytes, size_t *numbers, size_t *names) {
+    float ignored;
+    size_t skip = bytes > 0 && *at == '"';
+    size_t list = skip < bytes && (at[skip] == '[' || at[skip] == '{');
+    skip += list;
+    if (vecna_number_parse_f32(at + skip, bytes - skip, VECNA_NUMBER_LENIENT, &ignored) > 0)
+        *numbers += 1 + list; /* a list alone will do */
+    *names += bytes > 0 && at[bytes - 1] >= '0' && at[bytes - 1] <= '9';
+}
+
+/* The first or second line has cells with numbers; or the first goes on behind the head and its
+ * cells are named as the columns of a vector are. */
 static int detect_with(const vni_head *head, char delimiter) {
     const char *text = (const char *)head->data, *end = text + head->bytes;
     for (int line = 0; line < 2 && text < end; line++) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         const char *stop = newline ? newline : end;
-        size_t numbers = 0;
+        size_t numbers = 0, names = 0;
         for (const char *at = text; at < stop;) {
             const char *next = memchr(at, delimiter, (size_t)(stop - at));
-            float ignored;
-            size_t bytes = (size_t)((next ? next : stop) - at);
-            size_t skip = bytes > 0 && (*at == '"' || *at == '[' || *at == '{');
-            skip += skip && bytes > 1 && (at[1] == '[' || at[1] == '{');
             if (next == NULL && newline == NULL && !head->whole)
                 break;
-            numbers +=
-                vecna_number_parse_f32(at + skip, bytes - skip, VECNA_NUMBER_LENIENT, &ignored) > 0;
+            look_at_cell(at, (size_t)((next ? next : stop) - at), &numbers, &names);
             at = next ? next + 1 : stop;
         }
-        if (numbers >= 2)
+        if (numbers >= 2 || (newline == NULL && names >= 16))
             return 1;
         text = newline ? newline + 1 : end;
     }

@@ -137,8 +137,10 @@ static vecna_status study_body(const vecna_reader *reader, vecna_json *json, con
     vecna_status status = vecna_json_next(json, &token, err);
     if (status == VECNA_OK && token.kind == VECNA_JSON_OBJECT_BEGIN)
         status = study_object(reader, json, &inner, 0, err);
-    else if (status == VECNA_OK && token.kind == VECNA_JSON_ARRAY_BEGIN)
+    else if (status == VECNA_OK && token.kind == VECNA_JSON_ARRAY_BEGIN) {
+        inner.layout = VECNA_LAYOUT_ARRAY;
         status = study_array(json, &inner.dim, err);
+    }
     if (status == VECNA_OK && inner.dim > 0) {
         *out = inner;
         out->shape = SHAPE_BODY;
@@ -417,8 +419,8 @@ static vecna_status read_vector(const vecna_reader *reader, vecna_json *json,
                                    reader->info.dim);
         if (status == VECNA_OK && count != reader->info.dim)
             return wrong_dim(reader, at, count, err);
-        if (status == VECNA_ERR_FORMAT && json->at < json->bytes &&
-            strchr("NIn", json->text[json->at]) != NULL)
+        if (status == VECNA_ERR_FORMAT && (size_t)err->position < json->bytes &&
+            strchr("NIn", json->text[err->position]) != NULL)
             return vecna_error_set(err, VECNA_ERR_FORMAT, err->position,
                                    "the vector holds NaN, infinity or null, which no JSON number "
                                    "is; remove the record or embed it again");

@@ -23,10 +23,24 @@ vecna_status vni_text_skip_mark(vni_input *input, vecna_error *err) {
     return status;
 }
 
+/* Messages of codec say the byte, which counts from the start of a record: the line and the column
+ * say it better. */
+static void without_byte(char *message) {
+    static const char words[] = " at byte ";
+    char *from = strstr(message, words), *to;
+    if (from == NULL)
+        return;
+    to = from + sizeof words - 1;
+    to += strspn(to, "0123456789");
+    from -= from > message && from[-1] == ',';
+    memmove(from, to, strlen(to) + 1);
+}
+
 vecna_status vni_text_error(const vecna_reader *reader, uint64_t line, uint64_t column,
                             const vecna_error *inner, vecna_error *err) {
     char where[48] = "";
     vecna_error copy = *inner; /* inner and err may be the same */
+    without_byte(copy.message);
     if (column > 0)
         snprintf(where, sizeof where, " column %llu", (unsigned long long)column);
     return vecna_error_set(err, copy.status, (int64_t)line, "%s line %llu%s: %s",

@@ -84,27 +84,38 @@ static size_t count_numbers(const char *text, size_t bytes) {
     }
 }
 
-/* The dimension: the fewest numbers that one of the first lines ends in, since a word may end in
- * numbers too. Lines that are not whole in `bytes` are left out unless `whole`. */
+/* The value that most of the counts have; of two the smaller. */
+static size_t most_common(const size_t *counts, size_t count) {
+    size_t best = 0, best_times = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t times = 0;
+        for (size_t j = 0; j < count; j++)
+            times += counts[j] == counts[i];
+        if (times > best_times || (times == best_times && counts[i] < best)) {
+            best = counts[i];
+            best_times = times;
+        }
+    }
+    return best;
+}
+
+/* The dimension: the numbers that most of the first lines end in, since a word may end in numbers
+ * too. A line that is not whole in `bytes` is left out unless `whole`. */
 static size_t guess_dim(const char *text, size_t bytes, int whole, size_t *lines) {
-    size_t dim = 0;
+    size_t counts[LINES_LOOKED_AT];
     *lines = 0;
     for (const char *at = text, *end = text + bytes; at < end && *lines < LINES_LOOKED_AT;) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t length = (size_t)((newline ? newline : end) - at);
-        size_t numbers;
         if (newline == NULL && !whole)
             break;
         if (length > 0 && at[length - 1] == '\r')
             length--;
-        if (length > 0) {
-            numbers = count_numbers(at, length);
-            dim = *lines == 0 || numbers < dim ? numbers : dim;
-            ++*lines;
-        }
+        if (length > 0)
+            counts[(*lines)++] = count_numbers(at, length);
         at = newline ? newline + 1 : end;
     }
-    return dim;
+    return most_common(counts, *lines);
 }
 
 static vecna_status open_state(vecna_reader *reader, uint64_t rows, vecna_error *err) {
@@ -163,7 +174,7 @@ static vecna_status glove_open(vecna_reader *reader, vecna_error *err) {
             return status;
         whole = input->at_end || available < ask;
         dim = guess_dim((const char *)data, available, whole, &lines);
-        if (whole || lines >= 2)
+        if (whole || lines >= 3)
             break;
         if (available > reader->options.max_line_bytes)
             return vecna_error_set(err, VECNA_ERR_FORMAT, 1,
@@ -271,7 +282,7 @@ static int counted_detect(const vni_head *head) {
     size_t numbers = guess_dim(text, head->bytes - line_bytes, head->whole, &lines);
     if (lines == 0)
         return memchr(text, ' ', head->bytes - line_bytes) ? VNI_CERTAIN : VNI_NO;
-    return numbers >= dim ? VNI_CERTAIN : VNI_MAYBE;
+    return numbers >= dim ? VNI_CERTAIN : numbers > 0 ? VNI_MAYBE : VNI_NO;
 }
 
 static int glove_detect(const vni_head *head) {
