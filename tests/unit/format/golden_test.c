@@ -264,8 +264,7 @@ static const bad bads[] = {
     {"dim-absurd.bin", VECNA_ERR_FORMAT, "1000000000 dimensions"},
     {"dim-zero.bin", VECNA_ERR_FORMAT, "0 dimensions"},
     {"header.bin", VECNA_ERR_FORMAT, "ROWS DIMENSION"},
-    /* as text it lacks numbers, as binary its word has no end: either says so */
-    {"word-endless.bin", VECNA_ERR_FORMAT, ""},
+    {"word-endless.bin", VECNA_ERR_FORMAT, "more than 65536 bytes"},
     {"cut.safetensors", VECNA_ERR_TRUNCATED, ""},
     {"head-cut.safetensors", VECNA_ERR_TRUNCATED, ""},
     {"header-huge.safetensors", VECNA_ERR_FORMAT, ""},
@@ -311,6 +310,8 @@ static void bad_files(void **state) {
         size_t bytes;
         void *content;
         vecna_status status;
+        if (strcmp(bads[i].file, "word-endless.bin") == 0)
+            options.format = "word2vec"; /* the content could be the text format's as well */
         snprintf(path, sizeof path, "tests/golden/bad/%s", bads[i].file);
         status = vecna_reader_open(path, &options, &reader, &err);
         if (status == VECNA_OK)
