@@ -166,6 +166,14 @@ vecna_status load_vectors(const char *path, const vecna_format_options *options,
                           vecna_error *err);
 void unload(loaded *file);
 
+/* The same for a file whose vectors need not be held: each block is shown to `visit` before its ids
+ * and texts are kept, and vectors.data stays NULL. file->vectors.rows rows came before the block.
+ */
+typedef vecna_status block_visitor(void *user, const loaded *file, const vecna_block *block,
+                                   vecna_error *err);
+vecna_status load_visiting(const char *path, const vecna_format_options *options,
+                           block_visitor *visit, void *user, loaded *out, vecna_error *err);
+
 /* Ids, texts and judgements for vectors that lie in a file without them: for each row a line, a
  * JSON object with "id", "text" and "relevant" as far as it has them, or plain text. */
 vecna_status load_texts(const char *path, loaded *into, vecna_error *err);

@@ -32,7 +32,7 @@ static vecna_status load_part(const eval_options *o, const char *path, const loa
         return VECNA_OK;
     status = load_vectors(path, &format, out, err);
     if (status == VECNA_OK)
-        status = check_finite(out, err);
+        status = check_finite(path, vecna_matrix_view(out->vectors), 0, err);
     if (status == VECNA_OK && beside)
         status = check_aligned(beside, out, err);
     return status;

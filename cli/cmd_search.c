@@ -1,4 +1,8 @@
-/* vecna search: exact nearest neighbours, every distance computed; the yardstick for any index. */
+/* vecna search: exact nearest neighbours, every distance computed; the yardstick for any index.
+ *
+ * With a QUERY file the corpus streams past: it takes the memory of its texts, not of its vectors.
+ * Rows of the corpus that ask must be known before the search, so without QUERY it is held whole.
+ */
 #include "cli/rank.h"
 
 #include <ctype.h>
@@ -222,45 +226,85 @@ static int print_as_json(const search_job *job) {
 /* ---- the command
  * ----------------------------------------------------------------------------------- */
 
-static vecna_status load_files(search_job *job, const char *const *paths, size_t count,
-                               vecna_error *err) {
+typedef struct corpus_visit {
+    search_job *job;
+    vecna_searcher *searcher;
+    progress meter;
+} corpus_visit;
+
+static vecna_status visit_corpus(void *user, const loaded *file, const vecna_block *block,
+                                 vecna_error *err) {
+    corpus_visit *visit = user;
+    vecna_status status = VECNA_OK;
+    if (file->vectors.rows == 0)
+        status = check_same_dim(file, &visit->job->asked, err);
+    if (status == VECNA_OK)
+        status = check_finite(file->path, block->vectors, block->first_row, err);
+    if (status == VECNA_OK)
+        status = vecna_searcher_add(visit->searcher, block->vectors, err);
+    visit->meter.total = file->about.rows;
+    progress_add(&visit->meter, block->vectors.rows);
+    return status;
+}
+
+/* QUERY is in memory, CORPUS goes by. */
+static vecna_status search_passing(search_job *job, const char *const *paths,
+                                   const rank_options *ranking, vecna_error *err) {
     const search_options *o = job->options;
     vecna_format_options format = format_options(&o->input);
-    vecna_status status = load_vectors(paths[0], &format, &job->corpus, err);
-    if (status == VECNA_OK && o->corpus_texts)
-        status = load_texts(o->corpus_texts, &job->corpus, err);
+    corpus_visit visit = {job, NULL, {0}};
+    vecna_view queries;
+    vecna_status status = load_vectors(paths[1], &format, &job->asked, err);
+    if (status == VECNA_OK && o->query_texts)
+        status = load_texts(o->query_texts, &job->asked, err);
     if (status == VECNA_OK)
-        status = check_finite(&job->corpus, err);
-    if (status == VECNA_OK && count == 2) {
-        status = load_vectors(paths[1], &format, &job->asked, err);
-        if (status == VECNA_OK && o->query_texts)
-            status = load_texts(o->query_texts, &job->asked, err);
-        if (status == VECNA_OK)
-            status = check_finite(&job->asked, err);
-        if (status == VECNA_OK)
-            status = check_same_dim(&job->corpus, &job->asked, err);
+        status = check_finite(paths[1], vecna_matrix_view(job->asked.vectors), 0, err);
+    if (status == VECNA_OK)
+        status = choose_queries(job, err);
+    if (status != VECNA_OK)
+        return status;
+    queries = vecna_view_dense(job->gathered, job->picked_count, job->asked.vectors.dim);
+    status = rank_start(queries, ranking, &visit.searcher, err);
+    if (status == VECNA_OK) {
+        progress_start(&visit.meter, "searching", -1);
+        status = load_visiting(paths[0], &format, visit_corpus, &visit, &job->corpus, err);
+        progress_end(&visit.meter);
     }
+    if (status == VECNA_OK)
+        status = rank_finish(visit.searcher, queries.rows, ranking, &job->hits, err);
+    vecna_searcher_free(visit.searcher);
+    return status;
+}
+
+/* Rows of CORPUS ask: all of it is in memory. */
+static vecna_status search_itself(search_job *job, const char *path, rank_options *ranking,
+                                  vecna_error *err) {
+    vecna_format_options format = format_options(&job->options->input);
+    vecna_status status = load_vectors(path, &format, &job->corpus, err);
+    if (status == VECNA_OK)
+        status = check_finite(path, vecna_matrix_view(job->corpus.vectors), 0, err);
+    if (status == VECNA_OK)
+        status = choose_queries(job, err);
+    ranking->excluded = job->excluded;
+    if (status == VECNA_OK)
+        status =
+            rank_rows(vecna_matrix_view(job->corpus.vectors),
+                      vecna_view_dense(job->gathered, job->picked_count, job->corpus.vectors.dim),
+                      ranking, &job->hits, err);
     return status;
 }
 
 static int run_search(search_job *job, const char *const *paths, size_t count) {
     const search_options *o = job->options;
     rank_options ranking = {o->k, o->metric, NULL, true, NULL};
-    vecna_pool *pool = NULL;
     vecna_error err;
     int exit_status = EXIT_DONE;
-    vecna_status status = vecna_pool_new(o->threads, NULL, &pool, &err);
+    vecna_status status = vecna_pool_new(o->threads, NULL, &ranking.pool, &err);
     if (status == VECNA_OK)
-        status = load_files(job, paths, count, &err);
-    if (status == VECNA_OK)
-        status = choose_queries(job, &err);
-    ranking.excluded = job->excluded;
-    ranking.pool = pool;
-    if (status == VECNA_OK)
-        status =
-            rank_rows(vecna_matrix_view(job->corpus.vectors),
-                      vecna_view_dense(job->gathered, job->picked_count, job->corpus.vectors.dim),
-                      &ranking, &job->hits, &err);
+        status = count == 2 ? search_passing(job, paths, &ranking, &err)
+                            : search_itself(job, paths[0], &ranking, &err);
+    if (status == VECNA_OK && o->corpus_texts)
+        status = load_texts(o->corpus_texts, &job->corpus, &err);
     if (status != VECNA_OK)
         exit_status = fail_with(&err);
     else if (o->json)
@@ -273,7 +317,7 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
     free(job->picked);
     unload(&job->asked);
     unload(&job->corpus);
-    vecna_pool_free(pool);
+    vecna_pool_free(ranking.pool);
     return exit_status;
 }
 

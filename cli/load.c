@@ -85,21 +85,27 @@ static vecna_status grow(loaded *file, void *array, size_t count, size_t size, v
     return VECNA_OK;
 }
 
+/* What is kept of each row. */
+typedef struct keep {
+    bool vectors, records;
+} keep;
+
 /* Room for `rows` rows; doubles, so that a file of unknown length is copied a few times at most. */
-static vecna_status reserve(loaded *file, size_t rows, size_t *capacity, bool records,
+static vecna_status reserve(loaded *file, size_t rows, size_t *capacity, keep what,
                             vecna_error *err) {
     size_t wanted = *capacity ? *capacity : 1024;
-    vecna_status status;
+    vecna_status status = VECNA_OK;
     if (rows <= *capacity)
         return VECNA_OK;
     while (wanted < rows)
         wanted *= 2;
-    status = grow(file, &file->vectors.data, wanted, file->vectors.dim * sizeof(float), err);
-    if (status == VECNA_OK && records)
+    if (what.vectors)
+        status = grow(file, &file->vectors.data, wanted, file->vectors.dim * sizeof(float), err);
+    if (status == VECNA_OK && what.records)
         status = grow(file, &file->ids, wanted, sizeof *file->ids, err);
-    if (status == VECNA_OK && records)
+    if (status == VECNA_OK && what.records)
         status = grow(file, &file->texts, wanted, sizeof *file->texts, err);
-    if (status == VECNA_OK && records)
+    if (status == VECNA_OK && what.records)
         status = grow(file, &file->relevant, wanted, sizeof *file->relevant, err);
     if (status == VECNA_OK)
         *capacity = wanted;
@@ -131,18 +137,18 @@ static vecna_status keep_record(loaded *file, const vecna_record *record, size_t
     return status;
 }
 
-static vecna_status take_block(loaded *file, const vecna_block *block, size_t *capacity,
-                               bool records, vecna_error *err) {
+static vecna_status take_block(loaded *file, const vecna_block *block, size_t *capacity, keep what,
+                               vecna_error *err) {
     static const vecna_record none;
     size_t first = file->vectors.rows;
     size_t rows = block->vectors.rows;
-    vecna_status status = reserve(file, first + rows, capacity, records, err);
+    vecna_status status = reserve(file, first + rows, capacity, what, err);
     if (status != VECNA_OK)
         return status;
-    for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; what.vectors && i < rows; i++)
         memcpy(file->vectors.data + (first + i) * file->vectors.dim,
                block->vectors.data + i * block->vectors.stride, file->vectors.dim * sizeof(float));
-    for (size_t i = 0; status == VECNA_OK && records && i < rows; i++)
+    for (size_t i = 0; status == VECNA_OK && what.records && i < rows; i++)
         status = keep_record(file, block->records ? &block->records[i] : &none, first + i, err);
     if (status == VECNA_OK)
         file->vectors.rows += rows;
@@ -166,11 +172,16 @@ static void drop_absent(loaded *file) {
 
 vecna_status load_vectors(const char *path, const vecna_format_options *options, loaded *out,
                           vecna_error *err) {
+    return load_visiting(path, options, NULL, NULL, out, err);
+}
+
+vecna_status load_visiting(const char *path, const vecna_format_options *options,
+                           block_visitor *visit, void *user, loaded *out, vecna_error *err) {
     vecna_reader *reader = NULL;
     vecna_block *block = NULL;
     loaded file;
     size_t capacity = 0;
-    bool records;
+    keep what = {visit == NULL, false};
     vecna_status status;
 
     memset(&file, 0, sizeof file);
@@ -182,19 +193,21 @@ vecna_status load_vectors(const char *path, const vecna_format_options *options,
         goto fail;
     file.about = *vecna_reader_about(reader);
     file.vectors.dim = file.vectors.stride = file.about.dim;
-    records = file.about.has_records;
+    what.records = file.about.has_records != 0;
     file.arena = calloc(1, sizeof *file.arena);
     if (file.arena == NULL) {
         status = no_memory(path, err);
         goto fail;
     }
     if (file.about.rows > 0)
-        status = reserve(&file, (size_t)file.about.rows, &capacity, records, err);
+        status = reserve(&file, (size_t)file.about.rows, &capacity, what, err);
     while (status == VECNA_OK) {
         status = vecna_reader_read(reader, block, 0, err);
         if (status != VECNA_OK || block->vectors.rows == 0)
             break;
-        status = take_block(&file, block, &capacity, records, err);
+        status = visit ? visit(user, &file, block, err) : VECNA_OK;
+        if (status == VECNA_OK)
+            status = take_block(&file, block, &capacity, what, err);
     }
     if (status != VECNA_OK)
         goto fail;

@@ -2,7 +2,7 @@
  * that a search of a minute can say how far it is. */
 #include "cli/rank.h"
 
-#include <math.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,52 +32,65 @@ static vecna_status add_pieces(vecna_searcher *searcher, vecna_view corpus, vecn
     return status;
 }
 
-vecna_status rank_rows(vecna_view corpus, vecna_view queries, const rank_options *options,
-                       ranked *out, vecna_error *err) {
-    size_t depth = options->depth < corpus.rows ? options->depth : corpus.rows;
-    const vecna_search_options search = {(vecna_metric)options->metric, depth, options->excluded,
-                                         options->pool, NULL};
-    ranked lists = {NULL, NULL, queries.rows, depth};
-    vecna_searcher *searcher = NULL;
-    size_t entries;
-    vecna_status status;
+vecna_status rank_start(vecna_view queries, const rank_options *options, vecna_searcher **out,
+                        vecna_error *err) {
+    const vecna_search_options search = {(vecna_metric)options->metric, options->depth,
+                                         options->excluded, options->pool, NULL};
+    return vecna_searcher_new(queries, &search, out, err);
+}
 
-    if (!vecna_size_mul(queries.rows, depth, &entries))
-        return vecna_error_set(err, VECNA_ERR_OVERFLOW, -1,
-                               "%zu neighbours of %zu queries do not fit into memory", depth,
-                               queries.rows);
-    status = vecna_searcher_new(queries, &search, &searcher, err);
-    if (status == VECNA_OK)
-        status = add_pieces(searcher, corpus, err);
-    if (status != VECNA_OK)
-        goto fail;
-    lists.rows = vecna_allocate(NULL, entries, sizeof *lists.rows);
-    if (options->want_scores)
+vecna_status rank_finish(const vecna_searcher *searcher, size_t queries,
+                         const rank_options *options, ranked *out, vecna_error *err) {
+    ranked lists = {NULL, NULL, queries, options->depth};
+    size_t entries = 0;
+    int fits = vecna_size_mul(queries, options->depth, &entries);
+    if (fits)
+        lists.rows = vecna_allocate(NULL, entries, sizeof *lists.rows);
+    if (fits && options->want_scores)
         lists.scores = vecna_allocate(NULL, entries, sizeof *lists.scores);
     if (lists.rows == NULL || (options->want_scores && lists.scores == NULL)) {
-        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1,
-                                 "not enough memory for %zu neighbours of %zu queries", depth,
-                                 queries.rows);
-        goto fail;
+        ranked_free(&lists);
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
+                               "not enough memory for %zu neighbours of %zu queries",
+                               options->depth, queries);
     }
     vecna_searcher_found(searcher, lists.rows, lists.scores);
-    vecna_searcher_free(searcher);
     *out = lists;
     return VECNA_OK;
-fail:
+}
+
+vecna_status rank_rows(vecna_view corpus, vecna_view queries, const rank_options *options,
+                       ranked *out, vecna_error *err) {
+    rank_options cut = *options;
+    vecna_searcher *searcher = NULL;
+    vecna_status status;
+    if (cut.depth > corpus.rows)
+        cut.depth = corpus.rows;
+    status = rank_start(queries, &cut, &searcher, err);
+    if (status == VECNA_OK)
+        status = add_pieces(searcher, corpus, err);
+    if (status == VECNA_OK)
+        status = rank_finish(searcher, queries.rows, &cut, out, err);
     vecna_searcher_free(searcher);
-    ranked_free(&lists);
     return status;
 }
 
-vecna_status check_finite(const loaded *file, vecna_error *err) {
-    for (size_t row = 0; row < file->vectors.rows; row++)
-        for (size_t i = 0; i < file->vectors.dim; i++)
-            if (!isfinite(file->vectors.data[row * file->vectors.stride + i]))
-                return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)row,
-                                       "%s, row %zu holds NaN or infinity and cannot be compared; "
-                                       "`vecna inspect` lists such rows",
-                                       file->path, row);
+vecna_status check_finite(const char *path, vecna_view rows, uint64_t first_row, vecna_error *err) {
+    for (size_t row = 0; row < rows.rows; row++) {
+        const float *vector = rows.data + row * rows.stride;
+        uint32_t found =
+            0; /* all bits of the exponent set: NaN or infinity. Compilers vectorise it */
+        for (size_t i = 0; i < rows.dim; i++) {
+            uint32_t bits;
+            memcpy(&bits, &vector[i], sizeof bits);
+            found |= (bits & UINT32_C(0x7F800000)) == UINT32_C(0x7F800000);
+        }
+        if (found)
+            return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)(first_row + row),
+                                   "%s, row %" PRIu64 " holds NaN or infinity and cannot be "
+                                   "compared; `vecna inspect` lists such rows",
+                                   path, first_row + row);
+    }
     return VECNA_OK;
 }
 

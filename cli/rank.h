@@ -25,15 +25,22 @@ typedef struct ranked {
     size_t queries, depth;
 } ranked;
 
-/* Shows its progress. */
+/* Rank a corpus in memory; shows its progress. */
 vecna_status rank_rows(vecna_view corpus, vecna_view queries, const rank_options *options,
                        ranked *out, vecna_error *err);
+/* The same in two steps, for a corpus that comes block by block: a searcher to add blocks to, and
+ * its lists. rank_finish is called once, with the options of rank_start. */
+vecna_status rank_start(vecna_view queries, const rank_options *options, vecna_searcher **out,
+                        vecna_error *err);
+vecna_status rank_finish(const vecna_searcher *searcher, size_t queries,
+                         const rank_options *options, ranked *out, vecna_error *err);
 void ranked_free(ranked *lists);
 /* For vecna_eval_*: the order is final. */
 vecna_ranking ranked_view(const ranked *lists);
 
-/* Refuses NaN and infinity, with the row; and, for a pair of files, dimensions that differ. */
-vecna_status check_finite(const loaded *file, vecna_error *err);
+/* Refuses NaN and infinity, with the row counted from first_row. */
+vecna_status check_finite(const char *path, vecna_view rows, uint64_t first_row, vecna_error *err);
+/* Refuses a pair of files whose dimensions differ. */
 vecna_status check_same_dim(const loaded *corpus, const loaded *queries, vecna_error *err);
 
 #endif

@@ -116,6 +116,25 @@ def test_judgements_of_every_kind_are_the_same(vecna, world):
     assert a["truths"][0]["measures"]["recall"]["translated"]["value"] == pytest.approx(numpy.nanmean(recall))
 
 
+def test_judgements_in_the_files_themselves(vecna, world):
+    """JSON lines that carry vectors, ids and judgements; and a table whose cell is an id."""
+    answers = [[int(doc)] for doc in world.answers]
+    numbers = world.write("rows.jsonl", "".join(json.dumps({"relevant": docs}) + "\n" for docs in answers))
+    plain = ("--native-corpus", world.path("new"), "--metric", "dot", "--json")
+    wanted = vecna("eval", world.path("translated"), world.path("queries"), *plain, "--query-texts", numbers,
+                   status=None).json()
+    corpus = world.write("corpus.jsonl", "".join(
+        json.dumps({"id": f"d{row}", "embedding": vector.tolist()}) + "\n" for row, vector in enumerate(world.translated)))
+    queries = world.write("queries.jsonl", "".join(
+        json.dumps({"relevant": f"d{docs[0]}", "embedding": vector.tolist()}) + "\n"
+        for docs, vector in zip(answers, world.queries)))
+    table = world.write("queries.csv", "relevant,embedding\n" + "".join(
+        f'd{docs[0]},"{json.dumps(vector.tolist())}"\n' for docs, vector in zip(answers, world.queries)))
+    for asking in (queries, table):
+        got = vecna("eval", corpus, asking, *plain, status=None).json()
+        assert got["truths"] == wanted["truths"] and got["overlap"] == wanted["overlap"]
+
+
 def test_only_judgements(vecna, world):
     result = vecna("eval", world.path("new"), world.path("queries"), "--qrels", world.trec(), "--metric", "dot")
     assert "no verdict" in result.out and "nDCG@10" in result.out

@@ -83,6 +83,20 @@ def test_texts_beside_the_vectors(vecna, tmp_path):
     assert out.startswith("query row 1  two\n") and "row 0  one" in out and "row 2  three" in out
 
 
+def test_texts_in_the_same_file(vecna, tmp_path):
+    rows = [{"id": f"doc {i}", "text": f"text {i}", "embedding": vector.tolist()} for i, vector in enumerate(CORPUS)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "c.jsonl").write_text(lines)
+    numpy.save(tmp_path / "q.npy", QUERIES)
+    arguments = (tmp_path / "q.npy", "-k", 3, "--metric", "dot", "--json")
+    got = vecna("search", tmp_path / "c.jsonl", *arguments).json()
+    for query, one in zip(QUERIES, got["queries"]):
+        best = numpy.argsort(-(CORPUS @ query), kind="stable")[:3]
+        assert [(hit["row"], hit["id"], hit["text"]) for hit in one["hits"]] == [
+            (row, f"doc {row}", f"text {row}") for row in best]
+    assert vecna("search", "-", *arguments, stdin=lines.encode()).json()["queries"] == got["queries"]
+
+
 def test_corpus_smaller_than_k(vecna, tmp_path):
     numpy.save(tmp_path / "c.npy", numpy.eye(3, dtype="f4"))
     got = vecna("search", tmp_path / "c.npy", tmp_path / "c.npy", "-k", 50, "--json").json()
