@@ -9,5 +9,6 @@
 #include "vecna/format.h"
 #include "vecna/linalg.h"
 #include "vecna/metric.h"
+#include "vecna/space.h"
 
 #endif
