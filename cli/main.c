@@ -5,17 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static int command_version(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-    printf("vecna %s\n", vecna_version());
-    return EXIT_DONE;
-}
-
 static const command commands[] = {
+    {"fit", "learn a translator from paired vectors, and judge it", command_fit},
+    {"translate", "vectors of one space or dimension into another", command_translate},
     {"eval", "what a translated corpus keeps: retrieval against native and judged", command_eval},
+    {"inspect", "what a vector file or a map is, and whether it is healthy", command_inspect},
     {"search", "exact nearest neighbours", command_search},
-    {"version", "the version of this command", command_version},
+    {"reduce", "fewer dimensions inside one space, with what it costs", command_reduce},
 };
 
 static int print_overview(FILE *file) {
@@ -54,8 +50,10 @@ int main(int argc, char **argv) {
     catch_interrupts();
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0)
         return print_overview(stdout);
-    if (strcmp(verb, "--version") == 0)
-        return command_version(argc - 1, argv + 1);
+    if (strcmp(verb, "--version") == 0 || strcmp(verb, "version") == 0) {
+        printf("vecna %s\n", vecna_version());
+        return EXIT_DONE;
+    }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(verb, commands[i].name) == 0) {
             status = commands[i].run(argc - 1, argv + 1);

@@ -1,0 +1,235 @@
+/* vecna fit: learn a translator from pairs, judge it on pairs it did not see, write the map.
+ *
+ * A map whose verdict is FAIL is written too, with the verdict in it, and the exit status is 3: the
+ * figures are the result. */
+#include "cli/fit.h"
+#include "cli/judged.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct fit_options {
+    const char *out;
+    int method, role, pair_by;
+    double lambda, share, exponent, min_retention, duplicate_cosine;
+    size_t rank, threads, resamples;
+    uint64_t seed;
+    const char *texts, *source_name, *target_name;
+    const char *queries_source, *queries_target, *queries_texts, *qrels;
+    bool json, keep_length;
+    input_options input;
+} fit_options;
+
+typedef struct fit_job {
+    const fit_options *options;
+    pairs both;
+    loaded queries_source, queries_target;
+    judged truth;
+    vecna_judgement *judgements;
+    size_t judgement_count;
+    uint64_t *groups;
+    vecna_pool *pool;
+    vecna_map *map;
+    progress meter;
+} fit_job;
+
+static void close_job(fit_job *job) {
+    vecna_map_free(job->map);
+    vecna_pool_free(job->pool);
+    judged_free(&job->truth);
+    free(job->judgements);
+    free(job->groups);
+    free_pairs(&job->both);
+    unload(&job->queries_source);
+    unload(&job->queries_target);
+}
+
+/* Rows with the same text stay on one side of every split. */
+static vecna_status group_by_text(fit_job *job, vecna_error *err) {
+    size_t rows = job->both.source.vectors.rows;
+    if (job->both.source.texts == NULL)
+        return VECNA_OK;
+    job->groups = vecna_allocate(NULL, rows, sizeof *job->groups);
+    if (job->groups == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for %zu rows", rows);
+    for (size_t i = 0; i < rows; i++) {
+        const char *text = job->both.source.texts[i];
+        job->groups[i] = text ? vecna_translate_text_group(text, strlen(text))
+                              : UINT64_C(0x9E3779B97F4A7C15) * (i + 1);
+    }
+    return VECNA_OK;
+}
+
+/* Queries in both spaces and what answers them. Judgements by row number speak of the file as it was: they
+ * are refused when pairing moved its rows. */
+static vecna_status load_queries(fit_job *job, vecna_error *err) {
+    const fit_options *o = job->options;
+    vecna_format_options format = format_options(&o->input);
+    vecna_status status;
+    if (o->queries_source == NULL)
+        return VECNA_OK;
+    status = load_vectors(o->queries_source, &format, &job->queries_source, err);
+    if (status == VECNA_OK)
+        status = load_vectors(o->queries_target, &format, &job->queries_target, err);
+    if (status == VECNA_OK && o->queries_texts)
+        status = load_texts(o->queries_texts, &job->queries_source, err);
+    if (status != VECNA_OK)
+        return status;
+    if (job->queries_source.vectors.rows != job->queries_target.vectors.rows)
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "%s has %zu queries and %s has %zu; they must be the same, row by row",
+                               o->queries_source, job->queries_source.vectors.rows,
+                               o->queries_target, job->queries_target.vectors.rows);
+    if (o->qrels == NULL && job->queries_source.relevant && job->both.source_alone)
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "the queries name their answers by row, but %zu rows of %s have no "
+                               "partner, so rows have moved; give --qrels with ids",
+                               job->both.source_alone, job->both.source.path);
+    status = judge_queries(&job->queries_source, &job->both.source, o->qrels, &job->truth, err);
+    if (status != VECNA_OK || job->truth.judgements == NULL)
+        return status;
+    job->judgement_count = vecna_judgements_list(job->truth.judgements, NULL);
+    job->judgements = vecna_allocate(NULL, job->judgement_count, sizeof *job->judgements);
+    if (job->judgements == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for the judgements");
+    vecna_judgements_list(job->truth.judgements, job->judgements);
+    return VECNA_OK;
+}
+
+static int show_progress(void *user, const char *stage, double done) {
+    fit_job *job = user;
+    if (job->meter.active && seconds_now() - job->meter.started > 1)
+        fprintf(stderr, "\r\033[K%s, %.0f %%", stage, 100 * done);
+    return 0;
+}
+
+static vecna_status fit(fit_job *job, vecna_error *err) {
+    const fit_options *o = job->options;
+    vecna_translate_options options;
+    vecna_status status;
+
+    memset(&options, 0, sizeof options);
+    options.role = (vecna_role)o->role;
+    options.recipe.method = (vecna_method)o->method;
+    options.recipe.lambda = o->lambda;
+    options.recipe.share = o->share;
+    options.recipe.exponent = o->exponent;
+    options.recipe.rank = o->rank;
+    options.queries.source = vecna_matrix_view(job->queries_source.vectors);
+    options.queries.target = vecna_matrix_view(job->queries_target.vectors);
+    options.queries.judgements = job->judgements;
+    options.queries.judgement_count = job->judgement_count;
+    options.groups = job->groups;
+    options.duplicate_cosine = o->duplicate_cosine;
+    options.keep_length = o->keep_length;
+    options.min_retention = o->min_retention;
+    options.seed = o->seed;
+    options.resamples = o->resamples;
+    options.source_name = o->source_name;
+    options.target_name = o->target_name;
+    options.progress = show_progress;
+    options.progress_user = job;
+    options.pool = job->pool;
+    progress_start(&job->meter, "fitting", -1);
+    status = vecna_translate_fit(vecna_matrix_view(job->both.source.vectors),
+                                 vecna_matrix_view(job->both.target.vectors), &options, &job->map,
+                                 err);
+    if (job->meter.active)
+        fputs("\r\033[K", stderr);
+    return status;
+}
+
+static int run_fit(fit_job *job, const char *source, const char *target) {
+    const fit_options *o = job->options;
+    vecna_format_options format = format_options(&o->input);
+    vecna_map_info about;
+    vecna_error err;
+    vecna_status status = vecna_pool_new(o->threads, NULL, &job->pool, &err);
+
+    if (status == VECNA_OK)
+        status = load_pairs(source, target, &format, (pairing)o->pair_by, o->texts, &job->both,
+                            &err);
+    if (status == VECNA_OK)
+        status = load_queries(job, &err);
+    if (status == VECNA_OK)
+        status = group_by_text(job, &err);
+    if (status == VECNA_OK)
+        status = fit(job, &err);
+    if (status == VECNA_OK)
+        status = vecna_map_save(job->map, o->out, &err);
+    if (status != VECNA_OK)
+        return fail_with(&err);
+    about = vecna_map_about(job->map);
+    if (o->json)
+        printf("%s\n", vecna_map_report_json(job->map));
+    else
+        print_fit_report(vecna_map_report(job->map), &about, o->out);
+    return about.verdict == VECNA_VERDICT_FAIL ? EXIT_VERDICT : EXIT_DONE;
+}
+
+int command_fit(int argc, char **argv) {
+    fit_options o = {.min_retention = 0};
+    const option options[] = {
+        {"out", 'o', OPTION_TEXT, &o.out, "MAP", "where the map goes (required)"},
+        {"role", 0, OPTION_CHOICE, &o.role, "document|query",
+         "what will be translated: a stored corpus (document)\nor the queries that ask an old one"},
+        {"method", 0, OPTION_CHOICE, &o.method, METHOD_WORDS,
+         "auto chooses by held-out retrieval"},
+        {"lambda", 0, OPTION_NUMBER, &o.lambda, "X", "ridge penalty, in units of the mean variance"},
+        {"share", 0, OPTION_NUMBER, &o.share, "X", "blend: share of the rotation, 0 to 1"},
+        {"exponent", 0, OPTION_NUMBER, &o.exponent, "X", "family: 0 rotation .. 1 ridge"},
+        {"rank", 0, OPTION_COUNT, &o.rank, "N", "reduced-rank: directions kept"},
+        {"min-retention", 0, OPTION_NUMBER, &o.min_retention, "X",
+         "least retention for PASS (0.5); below it: exit 3"},
+        {"keep-length", 0, OPTION_FLAG, &o.keep_length, NULL,
+         "do not normalise what is translated"},
+        {"source-name", 0, OPTION_TEXT, &o.source_name, "NAME", "of the models, kept in the map"},
+        {"target-name", 0, OPTION_TEXT, &o.target_name, "NAME", ""},
+        {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of splits and intervals (0)"},
+        {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
+        {"json", 0, OPTION_FLAG, &o.json, NULL, "the report as one JSON object"},
+        {"pairing", 0, OPTION_GROUP, NULL, NULL, "which rows are pairs"},
+        {"pair-by", 0, OPTION_CHOICE, &o.pair_by, "auto|row|id|text",
+         "auto: id or text where both sides have them"},
+        {"texts", 0, OPTION_TEXT, &o.texts, "FILE",
+         "JSONL with id and text of each row; equal texts\nare never split between fit and report"},
+        {"duplicate-cosine", 0, OPTION_NUMBER, &o.duplicate_cosine, "X",
+         "without texts: rows this alike stay together (0.95)"},
+        {"judging", 0, OPTION_GROUP, NULL, NULL, "judged queries (the best ground truth there is)"},
+        {"queries-source", 0, OPTION_TEXT, &o.queries_source, "FILE", "queries in the source space"},
+        {"queries-target", 0, OPTION_TEXT, &o.queries_target, "FILE", "the same, in the target space"},
+        {"queries-texts", 0, OPTION_TEXT, &o.queries_texts, "FILE",
+         "JSONL with their ids and \"relevant\" rows"},
+        {"qrels", 0, OPTION_TEXT, &o.qrels, "FILE", "judgements by id, TREC or BEIR"},
+        {"resamples", 0, OPTION_COUNT, &o.resamples, "N", "of the bootstrap (2000)"},
+        INPUT_OPTIONS(o.input),
+    };
+    const usage use = {
+        "vecna fit SOURCE TARGET -o MAP [options]",
+        "Learns to translate vectors of SOURCE's model into TARGET's from pairs: the same texts in both\n"
+        "files. Prints what a translation keeps on rows it did not see, beside the controls, and a\n"
+        "verdict; exit status 3 means FAIL.",
+        options, sizeof options / sizeof options[0],
+        "  vecna fit ada.1536.npy mpnet.768.npy --texts docs.jsonl -o ada-to-mpnet.vecna\n"
+        "  vecna fit old.jsonl new.jsonl -o old-to-new.vecna --role query --min-retention 0.9\n",
+        2, 2};
+    const char *paths[2];
+    size_t count;
+    fit_job job;
+    int status = parse_arguments(argc, argv, &use, paths, &count);
+
+    if (status >= 0)
+        return status;
+    if (o.out == NULL)
+        return usage_error(&use, "-o MAP is missing: where should the map go?");
+    if ((o.queries_source == NULL) != (o.queries_target == NULL))
+        return usage_error(&use, "--queries-source and --queries-target go together");
+    if ((o.qrels || o.queries_texts) && o.queries_source == NULL)
+        return usage_error(&use, "judgements need --queries-source and --queries-target");
+    memset(&job, 0, sizeof job);
+    job.options = &o;
+    status = run_fit(&job, paths[0], paths[1]);
+    close_job(&job);
+    return status;
+}

@@ -1,0 +1,32 @@
+/* What the files of vecna fit share. */
+#ifndef VECNA_CLI_FIT_H
+#define VECNA_CLI_FIT_H
+
+#include "cli/cli.h"
+#include "vecna/translate.h"
+
+/* The words of --method, in the order of vecna_method. */
+#define METHOD_WORDS                                                                               \
+    "auto|procrustes|procrustes-ls|procrustes-radius|procrustes-diagonal|ridge|reduced-rank|blend|family"
+
+typedef enum pairing { PAIR_AUTO, PAIR_BY_ROW, PAIR_BY_ID, PAIR_BY_TEXT } pairing;
+
+/* Rows of both sides that are the same text, in the order of the source. */
+typedef struct pairs {
+    pairing by;
+    loaded source, target; /* of equal rows; source carries the ids and texts */
+    size_t source_alone, target_alone; /* rows without a partner */
+} pairs;
+
+/* Load both files and put their rows side by side; names what has no partner on stderr.
+ *   texts  ids and texts of the rows, for files that hold vectors alone; NULL none */
+vecna_status load_pairs(const char *source_path, const char *target_path,
+                        const vecna_format_options *format, pairing by, const char *texts,
+                        pairs *out, vecna_error *err);
+void free_pairs(pairs *both);
+
+/* fit_report.c: the report for people. */
+void print_fit_report(const vecna_report *report, const vecna_map_info *about,
+                      const char *map_path);
+
+#endif

@@ -1,0 +1,163 @@
+/* Which row of the one file is which row of the other. By row number when nothing says otherwise, by id
+ * or by text where both sides carry them: then the files may be in different orders and have rows that
+ * the other lacks. */
+#include "cli/fit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void free_pairs(pairs *both) {
+    unload(&both->source);
+    unload(&both->target);
+}
+
+static pairing choose_pairing(const pairs *both, pairing by, const char *texts) {
+    if (by != PAIR_AUTO)
+        return by;
+    if (texts == NULL && both->source.ids && both->target.ids)
+        return PAIR_BY_ID;
+    if (texts == NULL && both->source.texts && both->target.texts)
+        return PAIR_BY_TEXT;
+    return PAIR_BY_ROW;
+}
+
+/* Move row `from` of a file to row `to`, vectors and words alike. */
+static void move_row(loaded *file, size_t from, float *vectors, char **ids, char **texts,
+                     size_t to) {
+    memcpy(vectors + to * file->vectors.dim, file->vectors.data + from * file->vectors.stride,
+           file->vectors.dim * sizeof *vectors);
+    if (ids)
+        ids[to] = file->ids[from];
+    if (texts)
+        texts[to] = file->texts[from];
+}
+
+/* Keep the given rows of a file, in the given order. */
+static vecna_status keep_rows(loaded *file, const size_t *rows, size_t count, vecna_error *err) {
+    float *vectors = vecna_allocate(NULL, count, file->vectors.dim * sizeof *vectors);
+    char **ids = file->ids ? vecna_allocate(NULL, count, sizeof *ids) : NULL;
+    char **texts = file->texts ? vecna_allocate(NULL, count, sizeof *texts) : NULL;
+    if (vectors == NULL || (file->ids && !ids) || (file->texts && !texts)) {
+        free(vectors);
+        free(ids);
+        free(texts);
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory to pair %s",
+                               file->path);
+    }
+    for (size_t i = 0; i < count; i++)
+        move_row(file, rows[i], vectors, ids, texts, i);
+    free(file->vectors.data);
+    free(file->ids);
+    free(file->texts);
+    file->vectors.data = vectors;
+    file->vectors.rows = count;
+    file->ids = ids;
+    file->texts = texts;
+    return VECNA_OK;
+}
+
+static void name_the_lonely(const loaded *file, const unsigned char *paired, char *const *keys,
+                            size_t alone) {
+    char list[160] = "";
+    size_t used = 0, named = 0;
+    for (size_t i = 0; i < file->vectors.rows && named < 3; i++) {
+        if (paired[i])
+            continue;
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%.40s\"",
+                                 named ? ", " : "", keys[i] ? keys[i] : "(none)");
+        if (used >= sizeof list)
+            break;
+        named++;
+    }
+    note("%s of %s rows of %s have no partner: %s%s", grouped(alone),
+         grouped(file->vectors.rows), file->path, list, alone > named ? ", ..." : "");
+}
+
+/* Partners by key. A key that stands twice pairs its first row only. */
+static vecna_status pair_by_key(pairs *both, char *const *source_keys, char *const *target_keys,
+                                vecna_error *err) {
+    size_t source_rows = both->source.vectors.rows, target_rows = both->target.vectors.rows;
+    size_t *left = calloc(source_rows, sizeof *left), *right = calloc(source_rows, sizeof *right);
+    unsigned char *source_paired = calloc(source_rows, 1), *target_paired = calloc(target_rows, 1);
+    id_index *index = NULL;
+    size_t count = 0;
+    vecna_status status;
+
+    if (!left || !right || !source_paired || !target_paired)
+        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory to pair the files");
+    else
+        status = id_index_new(target_keys, target_rows, &index, err);
+    for (size_t i = 0; status == VECNA_OK && i < source_rows; i++) {
+        int64_t row = source_keys[i] ? id_index_find(index, source_keys[i]) : -1;
+        if (row < 0 || target_paired[row])
+            continue;
+        left[count] = i;
+        right[count++] = (size_t)row;
+        source_paired[i] = 1;
+        target_paired[row] = 1;
+    }
+    if (status == VECNA_OK) {
+        both->source_alone = source_rows - count;
+        both->target_alone = target_rows - count;
+        if (both->source_alone)
+            name_the_lonely(&both->source, source_paired, source_keys, both->source_alone);
+        if (both->target_alone)
+            name_the_lonely(&both->target, target_paired, target_keys, both->target_alone);
+        if (count == 0)
+            status = vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1,
+                                     "%s and %s have no %s in common; --pair-by row pairs them by "
+                                     "row number",
+                                     both->source.path, both->target.path,
+                                     both->by == PAIR_BY_ID ? "id" : "text");
+    }
+    if (status == VECNA_OK)
+        status = keep_rows(&both->source, left, count, err);
+    if (status == VECNA_OK)
+        status = keep_rows(&both->target, right, count, err);
+    id_index_free(index);
+    free(left);
+    free(right);
+    free(source_paired);
+    free(target_paired);
+    return status;
+}
+
+static vecna_status pair(pairs *both, vecna_error *err) {
+    static const char *const words[] = {"", "rows", "ids", "texts"};
+    loaded *source = &both->source, *target = &both->target;
+    bool by_id = both->by == PAIR_BY_ID;
+    if (both->by == PAIR_BY_ROW) {
+        if (source->vectors.rows == target->vectors.rows)
+            return VECNA_OK;
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "%s has %zu rows and %s has %zu, so they are no pairs by row; give files "
+                               "with ids on both sides",
+                               source->path, source->vectors.rows, target->path,
+                               target->vectors.rows);
+    }
+    if (by_id ? !source->ids || !target->ids : !source->texts || !target->texts)
+        return vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1, "%s has no %s to pair by",
+                               (by_id ? source->ids : source->texts) ? target->path : source->path,
+                               words[both->by]);
+    return by_id ? pair_by_key(both, source->ids, target->ids, err)
+                 : pair_by_key(both, source->texts, target->texts, err);
+}
+
+vecna_status load_pairs(const char *source_path, const char *target_path,
+                        const vecna_format_options *format, pairing by, const char *texts,
+                        pairs *out, vecna_error *err) {
+    vecna_status status;
+    memset(out, 0, sizeof *out);
+    status = load_vectors(source_path, format, &out->source, err);
+    if (status == VECNA_OK)
+        status = load_vectors(target_path, format, &out->target, err);
+    if (status == VECNA_OK) {
+        out->by = choose_pairing(out, by, texts);
+        status = pair(out, err);
+    }
+    if (status == VECNA_OK && texts)
+        status = load_texts(texts, &out->source, err);
+    if (status != VECNA_OK)
+        free_pairs(out);
+    return status;
+}

@@ -1,0 +1,119 @@
+/* The report of a fit as a person reads it: what was tried, what it keeps on which ground truth, what
+ * stands beside it, and the verdict with its reason. */
+#include "cli/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+static void print_candidates(const vecna_report *report) {
+    static const char *const headers[] = {"candidate", "score", "against standing", "+-",
+                                          "cosine", ""};
+    table t;
+    if (report->candidate_count == 0)
+        return;
+    printf("\nWhat was tried, on %s rows in %zu folds (score: mean of nDCG and MRR, held out)\n",
+           grouped(report->rows_select), report->folds_select);
+    table_start(&t, 6, headers);
+    for (size_t i = 0; i < report->candidate_count; i++) {
+        const vecna_candidate *one = &report->candidates[i];
+        char name[VECNA_RECIPE_NAME_BYTES];
+        vecna_recipe_name(&one->recipe, name);
+        table_cell(&t, "%s", name);
+        table_cell(&t, "%.3f", one->score);
+        table_cell(&t, "%+.3f", one->gain);
+        table_cell(&t, "%.3f", one->gain_se);
+        table_cell(&t, "%.3f", one->cosine);
+        table_cell(&t, "%s", one->chosen ? "<- chosen" : "");
+    }
+    table_print(&t, stdout, "  ");
+}
+
+static void interval_cell(table *t, const vecna_interval *interval) {
+    if (isnan(interval->value) || interval->queries == 0)
+        table_cell(t, "-");
+    else
+        table_cell(t, "%.3f [%.3f, %.3f]", interval->value, interval->low, interval->high);
+}
+
+static void figures_row(table *t, const char *name, const vecna_figures *figures) {
+    table_cell(t, "%s", name);
+    interval_cell(t, &figures->recall1);
+    interval_cell(t, &figures->recall10);
+    interval_cell(t, &figures->mrr10);
+    interval_cell(t, &figures->ndcg10);
+    interval_cell(t, &figures->overlap10);
+}
+
+static void print_truth(const vecna_truth *truth, vecna_role role) {
+    static const char *const headers[] = {"", "recall@1", "recall@10", "MRR@10", "nDCG@10",
+                                          "overlap@10"};
+    static const char *const short_headers[] = {"retention of nDCG", "", ""};
+    const vecna_retention *kept = &truth->retention;
+    table t;
+
+    printf("\nGround truth: %s (%s queries, %s rows of corpus)\n", truth->name,
+           grouped(truth->queries), grouped(truth->corpus));
+    table_start(&t, 6, headers);
+    figures_row(&t, role == VECNA_ROLE_DOCUMENT ? "translated corpus" : "translated queries",
+                &truth->translated);
+    figures_row(&t, "target model itself", &truth->native);
+    if (truth->kept.ndcg10.queries > 0)
+        figures_row(&t, "keep the old model", &truth->kept);
+    table_print(&t, stdout, "  ");
+
+    table_start(&t, 3, short_headers);
+    table_cell(&t, "  translated");
+    interval_cell(&t, &kept->retention);
+    table_cell(&t, "%s", "");
+    if (kept->has_status_quo) {
+        table_cell(&t, "  keep the old model");
+        table_cell(&t, "%.3f", kept->status_quo.value / kept->native.value);
+        table_cell(&t, "advantage of translating: x %.3f [%.3f, %.3f]", kept->advantage.value,
+                   kept->advantage.low, kept->advantage.high);
+    }
+    for (size_t i = 0; i < VECNA_CONTROLS; i++) {
+        if (truth->control_names[i] == NULL)
+            continue;
+        table_cell(&t, "  control: %s", truth->control_names[i]);
+        interval_cell(&t, &truth->controls[i].retention);
+        table_cell(&t, "%s", truth->controls[i].cleared ? "beaten" : "NOT beaten");
+    }
+    table_print(&t, stdout, "  ");
+}
+
+static void print_verdict(const vecna_report *report) {
+    static const char *const colours[] = {"1;32", "1;33", "1;31"};
+    char reason[VECNA_REASON_BYTES];
+    vecna_report_reason(report, reason);
+    fputs("\nverdict: ", stdout);
+    style(stdout, colours[report->verdict]);
+    fputs(vecna_verdict_name(report->verdict), stdout);
+    style(stdout, "0");
+    printf("  %s\n", reason);
+}
+
+void print_fit_report(const vecna_report *report, const vecna_map_info *about,
+                      const char *map_path) {
+    char name[VECNA_RECIPE_NAME_BYTES];
+    vecna_recipe_name(&about->recipe, name);
+    printf("%s pairs, %zu -> %zu dimensions, role %s\n", grouped(report->rows), about->source_dim,
+           about->target_dim, vecna_role_name(about->role));
+    printf("  %s groups of duplicates and single rows; %s fitted, %s reported by maps that did not see "
+           "them\n",
+           grouped(report->groups), grouped(report->rows_fit), grouped(report->rows_report));
+    if (report->rows_judged)
+        printf("  %s rows are named by judgements and were not fitted\n",
+               grouped(report->rows_judged));
+    if (report->rank < about->source_dim)
+        printf("  the pairs determine %zu of the %zu source directions\n", report->rank,
+               about->source_dim);
+    print_candidates(report);
+    printf("\nCosine to the true vector %.3f [%.3f, %.3f]; of the mean vector alone %.3f\n",
+           report->cosine.value, report->cosine.low, report->cosine.high,
+           report->cosine_mean_vector);
+    print_truth(&report->truth, about->role);
+    if (report->neighbours.queries > 0)
+        print_truth(&report->neighbours, about->role);
+    print_verdict(report);
+    printf("map: %s (%s)\n", map_path, name);
+}
