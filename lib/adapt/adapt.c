@@ -138,8 +138,7 @@ vecna_view vecna_adapter_matrix_view(const vecna_adapter *adapter) {
     return vecna_view_dense(adapter->matrix, rows, adapter->options.target_dim);
 }
 
-/* ---- using it
- * -------------------------------------------------------------------------------------- */
+/* ---- using it ------------------------------------------------------------------------------- */
 
 vecna_status vecna_adapt_apply(const vecna_adapter *adapter, vecna_view in, vecna_matrix out,
                                vecna_error *err) {

@@ -189,8 +189,7 @@ vecna_status vecna_metric_normalize(vecna_view in, vecna_matrix out, vecna_norm_
     return VECNA_OK;
 }
 
-/* ---- conversions
- * ---------------------------------------------------------------------------------- */
+/* ---- conversions ---------------------------------------------------------------------------- */
 
 void vecna_metric_to_i8(int8_t *out, const float *in, size_t count, float scale) {
     vni_metric_chosen()->to_i8(out, in, count, scale);

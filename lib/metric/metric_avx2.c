@@ -221,8 +221,7 @@ AVX2 static void dot_and_norm_bit(const void *a, const void *b, size_t dim, doub
     sums[1] = dot_bit(b, b, dim);
 }
 
-/* ---- scaling
- * -------------------------------------------------------------------------------------------- */
+/* ---- scaling -------------------------------------------------------------------------------- */
 
 AVX2 static void scale_avx2(float *out, const float *in, size_t dim, double scale) {
     const __m256d factor = _mm256_set1_pd(scale);

@@ -217,8 +217,7 @@ AVX512VNNI static void dot_and_norm_i8_vnni(const void *a, const void *b, size_t
     sums[1] = (double)(norm - 128 * shift);
 }
 
-/* ---- bits
- * ------------------------------------------------------------------------------------------- */
+/* ---- bits ----------------------------------------------------------------------------------- */
 
 /* As in metric_avx2.c: ones of half bytes are looked up. */
 AVX512 static inline __m512i ones_lookup(__m512i bits) {
@@ -270,8 +269,7 @@ static void dot_and_norm_bit_popcnt(const void *a, const void *b, size_t dim, do
     sums[1] = dot_bit_popcnt(b, b, dim);
 }
 
-/* ---- scaling
- * ------------------------------------------------------------------------------------------ */
+/* ---- scaling -------------------------------------------------------------------------------- */
 
 AVX512 static void scale_avx512(float *out, const float *in, size_t dim, double scale) {
     const __m512d factor = _mm512_set1_pd(scale);

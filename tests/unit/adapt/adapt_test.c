@@ -133,8 +133,7 @@ static void equal_dimensions_are_the_identity(void **state) {
     }
 }
 
-/* ---- project
- * ------------------------------------------------------------------------------------- */
+/* ---- project -------------------------------------------------------------------------------- */
 
 static const struct {
     uint64_t seed;
@@ -288,8 +287,7 @@ static void projections_have_unit_length(void **state) {
     vecna_adapter_free(other);
 }
 
-/* ---- mistakes
- * ---------------------------------------------------------------------------------------- */
+/* ---- mistakes ------------------------------------------------------------------------------- */
 
 static void refuses_options(void **state) {
     static const struct {

@@ -114,8 +114,7 @@ static void with_each_table(void (*body)(void)) {
     vni_metric_allow(~0u);
 }
 
-/* ---- against long double
- * ---------------------------------------------------------------------------- */
+/* ---- against long double -------------------------------------------------------------------- */
 
 static void check_pair(vecna_dtype dtype, const void *a, const void *b, size_t dim) {
     for (int metric = 0; metric < METRICS; metric++) {
@@ -175,8 +174,7 @@ static void agrees_with_long_double(void **state) {
     with_each_table(every_length_and_alignment);
 }
 
-/* ---- against NumPy
- * ------------------------------------------------------------------------------------ */
+/* ---- against NumPy -------------------------------------------------------------------------- */
 
 static const struct {
     size_t dim;
@@ -229,8 +227,7 @@ static void agrees_with_numpy(void **state) {
     with_each_table(golden_table);
 }
 
-/* ---- the edges of each type
- * --------------------------------------------------------------------------- */
+/* ---- the edges of each type ----------------------------------------------------------------- */
 
 /* The largest int8 sums that there are, over several blocks of the 32-bit accumulators. */
 static void longest_i8(void) {
@@ -424,8 +421,7 @@ static void names(void **state) {
     assert_string_equal(vecna_metric_name((vecna_metric)99), "unknown");
 }
 
-/* ---- norms and conversions
- * ----------------------------------------------------------------------------- */
+/* ---- norms and conversions ------------------------------------------------------------------ */
 
 static void unit_rows(void) {
     enum { ROWS = 8, DIM = 131 };
