@@ -164,8 +164,7 @@ static inline vecna_matrix vecna_matrix_rows(vecna_matrix matrix, size_t first, 
     return part;
 }
 
-/* ---- 16-bit floats ----------------------------------------------------------------------------
- */
+/* ---- 16-bit floats --------------------------------------------------------------------------- */
 
 /* count numbers from one form to the other; values are the bits of IEEE binary16 (f16) and of the
  * upper half of a binary32 (bf16), in the machine's byte order.

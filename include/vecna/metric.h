@@ -53,8 +53,7 @@ VECNA_API int vecna_metric_supports(vecna_metric metric, vecna_dtype dtype);
 /* Instructions in use: "portable", "avx2", "avx512", "avx512vnni" or "neon". Static. */
 VECNA_API const char *vecna_metric_kernels(void);
 
-/* ---- two float32 vectors -----------------------------------------------------------------------
- */
+/* ---- two float32 vectors -------------------------------------------------------------------- */
 
 /* The metrics of their names over a[0 .. dim) and b[0 .. dim). dim 0 gives 0, and cosine 1.
  * Cannot fail. Source: docs/metrics.md. Since 0.1. */
@@ -66,8 +65,7 @@ VECNA_API double vecna_metric_l1(const float *a, const float *b, size_t dim);
 /* Euclidean length; exact to 1e-16 * dim even where the squares would leave float32. */
 VECNA_API double vecna_metric_norm(const float *a, size_t dim);
 
-/* ---- any type -----------------------------------------------------------------------------------
- */
+/* ---- any type ------------------------------------------------------------------------------- */
 
 /* One value of `metric` between two vectors of dim elements of dtype.
  *   a, b  vecna_dtype_bytes(dtype, dim) bytes each, any alignment

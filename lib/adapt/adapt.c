@@ -63,8 +63,7 @@ vecna_status vecna_pad_mode_parse(const char *name, vecna_pad_mode *out, vecna_e
     return VECNA_OK;
 }
 
-/* ---- making one ---------------------------------------------------------------------------------
- */
+/* ---- making one ----------------------------------------------------------------------------- */
 
 static vecna_status check_options(const vecna_adapt_options *options, vecna_error *err) {
     size_t source = options->source_dim, target = options->target_dim;

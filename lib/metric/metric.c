@@ -120,8 +120,7 @@ vecna_status vecna_metric_rows(vecna_metric metric, const void *query, vecna_vec
     return VECNA_OK;
 }
 
-/* ---- two float32 vectors -----------------------------------------------------------------------
- */
+/* ---- two float32 vectors -------------------------------------------------------------------- */
 
 double vecna_metric_dot(const float *a, const float *b, size_t dim) {
     return vni_metric_chosen()->of[VECNA_F32].dot(a, b, dim);
@@ -148,8 +147,7 @@ double vecna_metric_norm(const float *a, size_t dim) {
     return sqrt(vecna_metric_dot(a, a, dim));
 }
 
-/* ---- norms --------------------------------------------------------------------------------------
- */
+/* ---- norms ---------------------------------------------------------------------------------- */
 
 void vecna_metric_norms(vecna_view rows, double *out) {
     for (size_t i = 0; i < rows.rows; i++)

@@ -12,8 +12,7 @@
         target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq,avx2,fma,"           \
                "f16c,popcnt")))
 
-/* ---- floats: eight elements from any type -------------------------------------------------------
- */
+/* ---- floats: eight elements from any type --------------------------------------------------- */
 
 AVX512 static inline __m512d eight_f32(const unsigned char *from) {
     return _mm512_cvtps_pd(_mm256_loadu_ps((const float *)(const void *)from));
@@ -111,10 +110,9 @@ FLOAT_KERNELS(f32, 4)
 FLOAT_KERNELS(f16, 2)
 FLOAT_KERNELS(bf16, 2)
 
-/* ---- int8
- * ------------------------------------------------------------------------------------------ Steps
- * of 32 elements as 16-bit numbers, or of 64 as bytes; both add less than 2^17 to a 32-bit sum, so
- * 2^13 steps stay below 2^30; then they go into 64 bits. */
+/* ---- int8 -----------------------------------------------------------------------------------
+ * Steps of 32 elements as 16-bit numbers, or of 64 as bytes; both add less than 2^17 to a 32-bit
+ * sum, so 2^13 steps stay below 2^30; then they go into 64 bits. */
 
 enum { STEPS = 1 << 13 };
 

@@ -82,8 +82,7 @@ FLOAT_KERNELS(f32, 4)
 FLOAT_KERNELS(f16, 2)
 FLOAT_KERNELS(bf16, 2)
 
-/* ---- int8
- * ------------------------------------------------------------------------------------------
+/* ---- int8 -----------------------------------------------------------------------------------
  * Sixteen elements a step. Products and distances fit 16 bits, squares of distances do without a
  * sign; pairs are added into 32-bit sums: less than 2^18 a step, so 2^13 steps stay below 2^31. */
 

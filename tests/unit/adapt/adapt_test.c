@@ -23,8 +23,7 @@ static void fill(float *to, size_t count, uint64_t seed) {
         to[i] = (float)vecna_random_normal(&random);
 }
 
-/* ---- truncate and pad --------------------------------------------------------------------------
- */
+/* ---- truncate and pad ----------------------------------------------------------------------- */
 
 static void assert_row(const float *got, size_t dim, const float *wanted) {
     for (size_t j = 0; j < dim; j++)

@@ -17,8 +17,7 @@ static const unsigned masks[SETS] = {0, VNI_CPU_AVX2, VNI_CPU_AVX2 | VNI_CPU_AVX
 static const vecna_dtype dtypes[] = {VECNA_F32, VECNA_F16, VECNA_BF16, VECNA_I8, VECNA_BIT};
 enum { DTYPES = sizeof dtypes / sizeof *dtypes, METRICS = VECNA_METRIC_HAMMING + 1 };
 
-/* ---- vectors of any type ------------------------------------------------------------------------
- */
+/* ---- vectors of any type -------------------------------------------------------------------- */
 
 /* Stores values as dtype at any address; bit where above 0. */
 static void store(void *to, const float *values, size_t dim, vecna_dtype dtype) {
@@ -329,9 +328,7 @@ static void nan_and_infinity(void **state) {
     with_each_table(special_values);
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- rows ----------------------------------------------------------------------------------- */
 
 static void rows_with_strides(void) {
     enum { ROWS = 9, DIM = 67 };
