@@ -175,7 +175,10 @@ typedef struct vecna_truth {
 } vecna_truth;
 
 /* Why a verdict came out, beside the VECNA_REASON_* of vecna/eval.h. */
-enum { VECNA_REASON_FEW_ROWS = 1 << 8 }; /* FAIL: too few rows to be judged by */
+enum {
+    VECNA_REASON_FEW_ROWS = 1 << 8,  /* FAIL: too few rows to be judged by */
+    VECNA_REASON_NOT_NEEDED = 1 << 9 /* WARN: untranslated rows do as well: one space, not two */
+};
 
 typedef struct vecna_report {
     size_t rows;        /* pairs given */

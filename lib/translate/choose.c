@@ -546,7 +546,7 @@ int vni_recipe_is_whole(const vecna_recipe *recipe) {
 }
 
 vecna_status vni_choose(const vni_fit *fit, const vni_moments *moments, const size_t *rows,
-                        size_t count, vni_choice *out, vecna_error *err) {
+                        size_t count, int finally, vni_choice *out, vecna_error *err) {
     const vecna_allocator *allocator = fit->pairs.allocator;
     vecna_candidate *candidates = NULL;
     size_t chosen = 0;

@@ -11,6 +11,17 @@ void vni_report_judge(vecna_report *report) {
     unsigned reasons = 0;
     vecna_verdict verdict =
         vecna_eval_verdict(&report->truth.retention, report->min_retention, &reasons);
+    /* Where the rows need no translation, beating them untranslated is not to be asked. */
+    const vecna_control_result *bare = &report->truth.controls[VECNA_CONTROLS - 1];
+    int others_cleared = 1;
+    for (size_t i = 0; i + 1 < VECNA_CONTROLS; i++) {
+        others_cleared = others_cleared && report->truth.controls[i].cleared;
+    }
+    if (reasons == VECNA_REASON_CONTROL && others_cleared &&
+        bare->retention.low >= report->min_retention) {
+        verdict = VECNA_VERDICT_WARN;
+        reasons = VECNA_REASON_NOT_NEEDED;
+    }
     if (report->rows_report < ROWS_WORTH_JUDGING) {
         verdict = VECNA_VERDICT_FAIL;
         reasons |= VECNA_REASON_FEW_ROWS;
@@ -27,6 +38,12 @@ void vecna_report_reason(const vecna_report *report, char out[VECNA_REASON_BYTES
         snprintf(out, room,
                  "%zu rows to judge by are too few to say anything; give at least 200 pairs",
                  report->rows_report);
+    } else if (report->reasons & VECNA_REASON_NOT_NEEDED) {
+        snprintf(
+            out, room,
+            "the rows do as well untranslated (cut or padded: %.3f): this looks like one space, "
+            "not two",
+            truth->controls[VECNA_CONTROLS - 1].mean.value);
     } else if (report->reasons & VECNA_REASON_UNDEFINED) {
         snprintf(out, room, "the target model itself finds nothing of the %s", truth->name);
     } else if (report->reasons & VECNA_REASON_CONTROL) {
