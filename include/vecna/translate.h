@@ -1,0 +1,277 @@
+/* vecna/translate.h — learned maps between two embedding spaces: fit, judge, keep, apply.
+ *
+ * The road
+ *   pairs     row i of `source` and row i of `target` are the same text in two spaces
+ *   fit       vecna_translate_fit splits the pairs, chooses a method, judges it on rows that the
+ *             judged maps did not see, and delivers a map fitted on all of them
+ *   report    what was tried and what it keeps, with intervals, controls and a verdict
+ *   map       vecna_map_save and _open keep it in a safetensors file (docs/map-format.md);
+ *             vecna_map_apply translates rows
+ *
+ * A map is y = x W + b, then divided by its length when the target space has unit vectors. Which
+ * W: docs/translators.md. What PASS, WARN and FAIL have meant on judged data: docs/verdict.md. */
+#ifndef VECNA_TRANSLATE_H
+#define VECNA_TRANSLATE_H
+
+#include "vecna/base.h"
+#include "vecna/eval.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- methods ------------------------------------------------------------------------------- */
+
+/* Code, name in files and reports, sentence. Codes are appended, never reused. All but `auto` are
+ * centred: means are removed before and the target's mean is added after. */
+#define VECNA_METHOD_LIST(X)                                                                       \
+    X(0, AUTO, "auto", "chosen by held-out retrieval")                                             \
+    X(1, PROCRUSTES, "procrustes", "the rotation nearest to the pairs")                            \
+    X(2, PROCRUSTES_LS, "procrustes-ls", "rotation, scaled for the least squared error")           \
+    X(3, PROCRUSTES_RADIUS, "procrustes-radius", "rotation, scaled to the target's spread")        \
+    X(4, PROCRUSTES_DIAGONAL, "procrustes-diagonal", "rotation, each output scaled by itself")     \
+    X(5, RIDGE, "ridge", "least squares, shrunk by lambda")                                        \
+    X(6, REDUCED_RANK, "reduced-rank", "ridge, its fitted values cut to their first directions")   \
+    X(7, BLEND, "blend", "share * scaled rotation + (1 - share) * ridge")                          \
+    X(8, FAMILY, "family", "between rotation (exponent 0) and ridge (exponent 1)")
+
+typedef enum vecna_method {
+#define VECNA_METHOD_ENUM(code, name, text, sentence) VECNA_METHOD_##name = code,
+    VECNA_METHOD_LIST(VECNA_METHOD_ENUM)
+#undef VECNA_METHOD_ENUM
+} vecna_method;
+
+enum { VECNA_METHODS = 9 };
+
+/* "ridge", and its sentence; "unknown" for others. Static. */
+VECNA_API const char *vecna_method_name(vecna_method method);
+VECNA_API const char *vecna_method_sentence(vecna_method method);
+/* The method of that name: 1 and *out set, 0 when there is none. */
+VECNA_API int vecna_method_parse(const char *name, vecna_method *out);
+
+/* Which side is translated. A stored corpus that moves to the new space is asked by native queries;
+ * translated queries ask a corpus that stays. The best map differs: docs/translators.md. */
+typedef enum vecna_role { VECNA_ROLE_DOCUMENT = 0, VECNA_ROLE_QUERY = 1 } vecna_role;
+
+/* "document", "query". Static. */
+VECNA_API const char *vecna_role_name(vecna_role role);
+
+/* A method with its numbers; those that it does not use are 0. */
+typedef struct vecna_recipe {
+    vecna_method method;
+    double lambda;   /* ridge, reduced-rank, blend, family: in units of the mean source variance */
+    double share;    /* blend: of the rotation, 0 .. 1 */
+    double exponent; /* family: 0 .. 1 */
+    size_t rank;     /* reduced-rank: directions kept */
+} vecna_recipe;
+
+enum { VECNA_RECIPE_NAME_BYTES = 64 };
+
+/* Print a recipe ("blend share=0.6 lambda=0.316"), NUL-terminated. */
+VECNA_API void vecna_recipe_name(const vecna_recipe *recipe, char out[VECNA_RECIPE_NAME_BYTES]);
+
+/* ---- fitting ------------------------------------------------------------------------------- */
+
+/* Judged queries, in both spaces, against rows of the pairs. Rows that a judgement names are never
+ * fitted, not even in the delivered map, so that the figures can be repeated with the map. Without
+ * judgements the queries are a sample: where they lie is used, and their native neighbours. */
+typedef struct vecna_translate_queries {
+    vecna_view source;                 /* (queries, source dim); rows 0: none */
+    vecna_view target;                 /* (queries, target dim), the same texts */
+    const vecna_judgement *judgements; /* (judgement_count) doc is a row of the pairs; or NULL */
+    size_t judgement_count;
+} vecna_translate_queries;
+
+typedef struct vecna_translate_options {
+    vecna_role role;
+    vecna_recipe recipe; /* method AUTO: all is chosen. Otherwise that method, and its numbers that
+                            are 0 are chosen (share, exponent, lambda, rank) */
+    vecna_translate_queries queries;
+    const uint64_t *groups;  /* (rows) equal for rows that must stay on one side, as hashes of their
+                                texts (vecna_translate_text_group); NULL: near-duplicate vectors */
+    double duplicate_cosine; /* without groups: rows whose centred cosine is at least this in both
+                                spaces stay together; 0 means VECNA_DUPLICATE_COSINE */
+    int keep_length;      /* 1: never normalise the output; 0: when all target rows have length 1 */
+    double min_retention; /* least retention for PASS; 0 means VECNA_MIN_RETENTION */
+    uint64_t seed;        /* of splits and bootstrap */
+    size_t resamples;     /* bootstrap; 0 means 2000 */
+    const char *source_name; /* of the spaces, for the map and for messages; NULL means "" */
+    const char *target_name;
+    int (*progress)(void *user, const char *stage, double done); /* NULL: silent. done 0 .. 1; a
+                                                                    result other than 0 cancels */
+    void *progress_user;
+    vecna_pool *pool;                 /* NULL: in the calling thread */
+    const vecna_allocator *allocator; /* NULL malloc; also of the map */
+} vecna_translate_options;
+
+#define VECNA_MIN_RETENTION 0.5
+#define VECNA_DUPLICATE_COSINE 0.95
+
+/* Group of a text: equal for texts that differ in white space and letter case (ASCII) alone. */
+VECNA_API uint64_t vecna_translate_text_group(const char *text, size_t bytes);
+
+/* A learned map; immutable, may be shared by threads. */
+typedef struct vecna_map vecna_map;
+
+/* Learn a map from pairs.
+ *   source  (rows, source dim)  any dims from 1 up; rows at least VECNA_FIT_ROWS_MIN
+ *   target  (rows, target dim)
+ *   options may be NULL
+ *   out     the map with its report; a map whose verdict is FAIL is delivered too
+ * Split:    groups of duplicates stay together. Up to 5,000 groups every fifth is reported by maps
+ *           that did not see it, in turn until 1,000 rows are reported; with more, one fifth (at
+ *           most 4,000 rows) is. Inside the rest the recipe is chosen by cross-fitting.
+ * Numerics: means, products, factorisations and coefficients in float64; held-out rows are
+ *           translated in float32. Deterministic for a seed on one machine and library.
+ * Memory:   about 8 * (2 * source dim^2 + 3 * source dim * target dim) bytes (or rows for dim
+ *           where rows are fewer) for each of up to five folds, and 12 * rows * dims bytes.
+ * Errors:   VECNA_ERR_DIM when the rows differ; VECNA_ERR_ARGUMENT for too few rows or options out
+ *           of range; VECNA_ERR_VALUE for NaN, infinity or a zero row (position: the row);
+ *           VECNA_ERR_NUMERIC when all rows are the same; VECNA_ERR_ARGUMENT "cancelled";
+ *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY.
+ * Source:   docs/translators.md. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_translate_fit(vecna_view source, vecna_view target,
+                                                       const vecna_translate_options *options,
+                                                       vecna_map **out, vecna_error *err);
+VECNA_API void vecna_map_free(vecna_map *map);
+
+#define VECNA_FIT_ROWS_MIN ((size_t)8)
+
+/* ---- what a fit found ------------------------------------------------------------------------ */
+
+/* One thing that was tried while choosing. */
+typedef struct vecna_candidate {
+    vecna_recipe recipe;
+    double score;   /* mean of nDCG and MRR on held-out rows: what the choice is made by */
+    double gain;    /* score - score of the recipe that stands without evidence against it */
+    double gain_se; /* standard error of the paired difference */
+    double cosine;  /* mean cosine to the true target row */
+    int chosen;
+} vecna_candidate;
+
+/* Figures of retrieval on reported rows, each with its 95 % interval. */
+typedef struct vecna_figures {
+    vecna_interval recall1; /* of the relevant: the row itself, or the judged ones */
+    vecna_interval recall10;
+    vecna_interval mrr10;
+    vecna_interval ndcg10;
+    vecna_interval overlap10; /* with the native model's own first 10 */
+} vecna_figures;
+
+enum { VECNA_CONTROLS = 3 };
+
+/* A ground truth and what everything scored on it. */
+typedef struct vecna_truth {
+    const char *name; /* "judged queries", "native neighbours of held-out rows", ... static */
+    size_t queries;   /* that asked */
+    size_t corpus;    /* rows that were asked */
+    size_t depth;     /* of the lists that the retention is measured on */
+    vecna_figures translated;
+    vecna_figures native;      /* the target model itself */
+    vecna_figures kept;        /* the old model, kept; queries 0 when it cannot be asked */
+    vecna_retention retention; /* of nDCG */
+    const char *control_names[VECNA_CONTROLS]; /* static */
+    vecna_control_result controls[VECNA_CONTROLS];
+} vecna_truth;
+
+/* Why a verdict came out, beside the VECNA_REASON_* of vecna/eval.h. */
+enum {
+    VECNA_REASON_FEW_ROWS = 1 << 8,  /* FAIL: too few rows to be judged by */
+    VECNA_REASON_NOT_NEEDED = 1 << 9 /* WARN: untranslated rows do as well: one space, not two */
+};
+
+typedef struct vecna_report {
+    size_t rows;        /* pairs given */
+    size_t groups;      /* of duplicates and single rows among them */
+    size_t rows_judged; /* named by a judgement, never fitted */
+    size_t rows_fit;    /* behind the delivered map */
+    size_t rows_select; /* on which candidates were compared, in the last choice */
+    size_t rows_report; /* on which the figures below were measured */
+    size_t folds_select;
+    size_t folds_report;
+    size_t rank;                       /* directions of the source that the pairs determine */
+    vecna_interval cosine;             /* translated to true target row, on reported rows */
+    double cosine_mean_vector;         /* the same for the target's mean vector: the floor */
+    const vecna_candidate *candidates; /* (candidate_count) owned by the map */
+    size_t candidate_count;            /* 0 when the recipe was given whole */
+    vecna_truth truth;                 /* that the verdict stands on */
+    vecna_truth neighbours;            /* the native neighbours, when truth is judged queries */
+    double min_retention;
+    vecna_verdict verdict;
+    unsigned reasons;
+} vecna_report;
+
+/* The report of a fit; owned by the map. NULL for a map that was read from a file: its figures
+ * stand in vecna_map_report_json. */
+VECNA_API const vecna_report *vecna_map_report(const vecna_map *map);
+/* The report as one JSON object, NUL-terminated, owned by the map; "{}" when the map has none. */
+VECNA_API const char *vecna_map_report_json(const vecna_map *map);
+
+/* One sentence on why the verdict is what it is, NUL-terminated (VERDICT_REASON_BYTES). */
+enum { VECNA_REASON_BYTES = 240 };
+VECNA_API void vecna_report_reason(const vecna_report *report, char out[VECNA_REASON_BYTES]);
+
+/* ---- applying -------------------------------------------------------------------------------- */
+
+typedef struct vecna_map_info {
+    const char *source_name; /* owned by the map; "" when not known */
+    const char *target_name;
+    size_t source_dim;
+    size_t target_dim;
+    vecna_role role;
+    vecna_recipe recipe;
+    int normalized;        /* translated rows have length 1 */
+    int source_normalized; /* the rows that it was fitted on had length 1 */
+    size_t rows_fit;
+    vecna_verdict verdict;
+    unsigned reasons;
+    uint64_t checksum; /* of the tensors: names a map */
+} vecna_map_info;
+
+VECNA_API vecna_map_info vecna_map_about(const vecna_map *map);
+
+/* Translate rows.
+ *   in    (rows, source dim)  rows of the length that the map was fitted on (1, mostly)
+ *   out   (rows, target dim)  must not overlap in
+ * Numerics: one float32 product with float32 sums, the bias added after; within 1e-5 of float64 on
+ *           unit vectors. A row whose translation is zero stays zero.
+ * Memory:   allocates nothing of its own. Safe from any thread, also on one map; uses the pool.
+ * Errors:   VECNA_ERR_DIM when a dimension or the row count disagrees. Values are not checked: a
+ *           row with NaN comes out as NaN. */
+VECNA_API VECNA_CHECK vecna_status vecna_map_apply(const vecna_map *map, vecna_view in,
+                                                   vecna_matrix out, vecna_pool *pool,
+                                                   vecna_error *err);
+
+/* ---- map files --------------------------------------------------------------------------------
+ */
+
+/* Version of the file that _save writes and the newest that _open reads. */
+enum { VECNA_MAP_VERSION = 1 };
+
+/* Write a map as a safetensors file, whole or not at all; "-" is standard output.
+ * Errors: VECNA_ERR_IO; VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_map_save(const vecna_map *map, const char *path,
+                                                  vecna_error *err);
+
+typedef struct vecna_map_open_options {
+    const vecna_allocator *allocator; /* NULL malloc */
+    uint64_t bytes_max;               /* refuse larger files; 0 means 4 GiB */
+} vecna_map_open_options;
+
+/* Read a map file. _parse reads one from memory.
+ *   options  may be NULL
+ * Errors: VECNA_ERR_IO; VECNA_ERR_TRUNCATED; VECNA_ERR_VERSION for a later version;
+ *         VECNA_ERR_CHECKSUM for changed tensors; VECNA_ERR_FORMAT for a file that is no map or
+ * whose parts disagree; VECNA_ERR_VALUE for NaN or infinity inside; VECNA_ERR_OVERFLOW beyond
+ *         bytes_max; VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_map_open(const char *path,
+                                                  const vecna_map_open_options *options,
+                                                  vecna_map **out, vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_map_parse(const void *data, size_t bytes, const char *name,
+                                                   const vecna_map_open_options *options,
+                                                   vecna_map **out, vecna_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
