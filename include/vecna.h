@@ -10,5 +10,7 @@
 #include "vecna/linalg.h"
 #include "vecna/metric.h"
 #include "vecna/space.h"
+#include "vecna/search.h"
+#include "vecna/translate.h"
 
 #endif

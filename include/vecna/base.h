@@ -164,14 +164,14 @@ static inline vecna_matrix vecna_matrix_rows(vecna_matrix matrix, size_t first, 
     return part;
 }
 
-/* ---- 16-bit floats ----------------------------------------------------------------------------
- */
+/* ---- 16-bit floats --------------------------------------------------------------------------- */
 
 /* count numbers from one form to the other; values are the bits of IEEE binary16 (f16) and of the
- * upper half of a binary32 (bf16), in the machine's byte order. in, out   no alignment is asked
- * for; they must not overlap Numerics: widening is exact. Narrowing rounds to nearest, ties to
- * even; what is too large becomes infinity, what is too small a subnormal or zero, with its sign.
- * NaN stays NaN and becomes quiet. The same bits on every machine, whichever instructions are used.
+ * upper half of a binary32 (bf16), in the machine's byte order.
+ *   in, out  no alignment is asked of 16-bit values; they must not overlap
+ * Numerics: widening is exact. Narrowing rounds to nearest, ties to even; what is too large becomes
+ *           infinity, what is too small a subnormal or zero, with its sign. NaN stays NaN and becomes
+ *           quiet. The same bits on every machine, whichever instructions are used.
  * Memory:   allocates nothing. Safe from any thread. Cannot fail. Since 0.1. */
 VECNA_API void vecna_f16_to_float(float *out, const void *in, size_t count);
 VECNA_API void vecna_f16_from_float(void *out, const float *in, size_t count);

@@ -1,22 +1,23 @@
 /* vecna/metric.h — how near two vectors are: dot, cosine, l2, l2sq, l1 and hamming over float32,
- * float16, bfloat16, int8 and bit vectors; norms, normalisation, and the conversions between those
- * types.
+ * float16, bfloat16, int8 and bit vectors; norms, normalisation, and the conversions between types.
  *
  * Numerics of every metric
- *   Floats    Products and differences are exact or rounded once to float64 (f16 and bf16 are
- * widened first, exactly); sums are float64. A dot product is within dim * 2^-53 * sum |a_j b_j| of
- *             the exact one, the others within dim * 2^-53 relative, before anything is rounded to
- *             float32. Finite float32 never overflows: the largest sum is below 1e80 at any length.
- *   int8      Exact integers while the sum is below 2^53, which needs more than 2^37 dimensions to
- * break; 32-bit accumulators are emptied before they can overflow. bits      Exact counts. Bits
- * behind dim in the last byte are ignored. NaN, inf  As IEEE 754 has it: NaN in, NaN out; inf - inf
- * and 0 * inf are NaN. The cosine of a vector whose norm is infinite is NaN. Nothing is checked on
- * the way: vecna_metric_normalize and the readers report such rows. Machines  AVX2, AVX-512 (with
- * VNNI and VPOPCNTDQ where present) and NEON kernels are chosen when first used. They add in
- * different orders, so a result can differ between machines in the last bits of a float64, and a
- * float32 output by one unit in the last place; int8 and bits never differ. No function here
- * allocates. All are safe from any thread. Pointers to vectors need no alignment beyond their
- * type's, and none at all where they are void.
+ *   Floats    Elements are widened exactly, sums are float64. A dot product is within
+ *             dim * 2^-53 * sum |a_j b_j| of the exact one, the others within (dim + 3) * 2^-53
+ *             relative (cosine: absolute, times 2), before anything is rounded to float32.
+ *             Finite float32 never overflows: the largest sum is below 1e80 at any length.
+ *   int8      Exact integers while the sum is below 2^53, which takes more than 2^37 dimensions to
+ *             break; 32-bit accumulators are emptied before they can overflow.
+ *   bits      Exact counts. Bits behind dim in the last byte are ignored.
+ *   NaN, inf  As IEEE 754 has it: NaN in, NaN out; inf - inf and 0 * inf are NaN. The cosine of a
+ *             vector whose norm is infinite is NaN. Nothing is checked on the way:
+ *             vecna_metric_normalize and the readers report such rows.
+ *   Machines  AVX2, AVX-512 (with VNNI and VPOPCNTDQ where present) and NEON kernels are chosen when
+ *             first used. They add in different orders, so a result can differ between machines in
+ *             the last bits of a float64, and a float32 output by one unit in the last place; int8
+ *             and bits never differ.
+ * No function here allocates. All are safe from any thread. Vectors behind void pointers need no
+ * alignment; others that of their type.
  */
 #ifndef VECNA_METRIC_H
 #define VECNA_METRIC_H
@@ -52,8 +53,7 @@ VECNA_API int vecna_metric_supports(vecna_metric metric, vecna_dtype dtype);
 /* Instructions in use: "portable", "avx2", "avx512", "avx512vnni" or "neon". Static. */
 VECNA_API const char *vecna_metric_kernels(void);
 
-/* ---- two float32 vectors -----------------------------------------------------------------------
- */
+/* ---- two float32 vectors -------------------------------------------------------------------- */
 
 /* The metrics of their names over a[0 .. dim) and b[0 .. dim). dim 0 gives 0, and cosine 1.
  * Cannot fail. Source: docs/metrics.md. Since 0.1. */
@@ -65,8 +65,7 @@ VECNA_API double vecna_metric_l1(const float *a, const float *b, size_t dim);
 /* Euclidean length; exact to 1e-16 * dim even where the squares would leave float32. */
 VECNA_API double vecna_metric_norm(const float *a, size_t dim);
 
-/* ---- any type -----------------------------------------------------------------------------------
- */
+/* ---- any type ------------------------------------------------------------------------------- */
 
 /* One value of `metric` between two vectors of dim elements of dtype.
  *   a, b  vecna_dtype_bytes(dtype, dim) bytes each, any alignment
@@ -92,15 +91,14 @@ static inline vecna_vectors vecna_vectors_of(vecna_view view) {
 
 /* One query against each row.
  *   query  (dim)   of the rows' type
- *   out    (rows)  each the float64 of vecna_metric_pair(query, row), rounded to float32; must not
- * overlap Errors: VECNA_ERR_UNSUPPORTED as above; VECNA_ERR_DIM when the stride is shorter than a
- * row and there are two rows or more. Since 0.1. */
+ *   out    (rows)  the float64 of vecna_metric_pair(query, row), rounded to float32; must not overlap
+ * Errors: VECNA_ERR_UNSUPPORTED as above; VECNA_ERR_DIM when the stride is shorter than a row and
+ *         there are two rows or more; out is then untouched. Since 0.1. */
 VECNA_API VECNA_CHECK vecna_status vecna_metric_rows(vecna_metric metric, const void *query,
                                                      vecna_vectors rows, float *out,
                                                      vecna_error *err);
 
-/* ---- norms
- * ---------------------------------------------------------------------------------------- */
+/* ---- norms ---------------------------------------------------------------------------------- */
 
 /* Rows that have no direction. */
 typedef struct vecna_norm_report {
@@ -125,8 +123,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_metric_normalize(vecna_view in, vecna_m
                                                           vecna_norm_report *report,
                                                           vecna_error *err);
 
-/* ---- conversions (f16 and bf16: vecna/base.h)
- * -------------------------------------------------------- */
+/* ---- conversions (f16 and bf16: vecna/base.h) ----------------------------------------------- */
 
 /* out[j] = in[j] * scale rounded to nearest (ties to even), within -127 .. 127; NaN becomes 0.
  * -128 is never made, so that negation stays inside. A usual scale is 127 / max |in|, or 127 for

@@ -228,7 +228,6 @@ typedef struct vecna_map_info {
     uint64_t checksum; /* of the tensors: names a map */
 } vecna_map_info;
 
-struct vecna_space; VECNA_API const struct vecna_space *vecna_map_source_space(const vecna_map *map);
 VECNA_API vecna_map_info vecna_map_about(const vecna_map *map);
 
 /* Translate rows.

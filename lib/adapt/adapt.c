@@ -63,8 +63,7 @@ vecna_status vecna_pad_mode_parse(const char *name, vecna_pad_mode *out, vecna_e
     return VECNA_OK;
 }
 
-/* ---- making one ---------------------------------------------------------------------------------
- */
+/* ---- making one ----------------------------------------------------------------------------- */
 
 static vecna_status check_options(const vecna_adapt_options *options, vecna_error *err) {
     size_t source = options->source_dim, target = options->target_dim;
@@ -138,8 +137,7 @@ vecna_view vecna_adapter_matrix_view(const vecna_adapter *adapter) {
     return vecna_view_dense(adapter->matrix, rows, adapter->options.target_dim);
 }
 
-/* ---- using it
- * -------------------------------------------------------------------------------------- */
+/* ---- using it ------------------------------------------------------------------------------- */
 
 vecna_status vecna_adapt_apply(const vecna_adapter *adapter, vecna_view in, vecna_matrix out,
                                vecna_error *err) {

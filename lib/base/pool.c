@@ -4,7 +4,9 @@
  *
  * Locks: `turn` is held for the whole of a loop and makes callers queue; `state` guards the fields
  * below it. A worker sleeps on `wake` until `generation` moves, takes chunks until none is left,
- * and the last one to finish signals `done`. A task that calls vecna_pool_run again runs its inner
+ * and the last one to finish signals `done`. The caller waits for workers that take part, not for
+ * all: one that the system wakes after the last chunk was taken finds the loop closed, so a short
+ * loop on a busy machine does not wait for it. A task that calls vecna_pool_run again runs its inner
  * loop in place: `inside_task` tells. */
 #include "vecna/base.h"
 
@@ -29,7 +31,8 @@ struct vecna_pool {
     pthread_cond_t wake;
     pthread_cond_t done;
     uint64_t generation;
-    size_t busy; /* workers that have not finished this generation */
+    int open;    /* the loop of this generation may be joined */
+    size_t busy; /* workers that have joined it and not finished */
     int stopping;
     /* the loop that runs */
     vecna_task *task;
@@ -69,6 +72,9 @@ static void *worker_main(void *argument) {
         if (pool->stopping)
             break;
         seen = pool->generation;
+        if (!pool->open)
+            continue;
+        pool->busy++;
         pthread_mutex_unlock(&pool->state);
         take_chunks(pool, self->index);
         pthread_mutex_lock(&pool->state);
@@ -168,7 +174,7 @@ void vecna_pool_run(vecna_pool *pool, size_t count, size_t grain, vecna_task *ta
     pool->count = count;
     pool->grain = grain;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    pool->busy = pool->threads - 1;
+    pool->open = 1;
     pool->generation++;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->state);
@@ -176,6 +182,7 @@ void vecna_pool_run(vecna_pool *pool, size_t count, size_t grain, vecna_task *ta
     take_chunks(pool, 0);
 
     pthread_mutex_lock(&pool->state);
+    pool->open = 0;
     while (pool->busy > 0)
         pthread_cond_wait(&pool->done, &pool->state);
     pthread_mutex_unlock(&pool->state);

@@ -120,8 +120,7 @@ vecna_status vecna_metric_rows(vecna_metric metric, const void *query, vecna_vec
     return VECNA_OK;
 }
 
-/* ---- two float32 vectors -----------------------------------------------------------------------
- */
+/* ---- two float32 vectors -------------------------------------------------------------------- */
 
 double vecna_metric_dot(const float *a, const float *b, size_t dim) {
     return vni_metric_chosen()->of[VECNA_F32].dot(a, b, dim);
@@ -148,8 +147,7 @@ double vecna_metric_norm(const float *a, size_t dim) {
     return sqrt(vecna_metric_dot(a, a, dim));
 }
 
-/* ---- norms --------------------------------------------------------------------------------------
- */
+/* ---- norms ---------------------------------------------------------------------------------- */
 
 void vecna_metric_norms(vecna_view rows, double *out) {
     for (size_t i = 0; i < rows.rows; i++)
@@ -189,8 +187,7 @@ vecna_status vecna_metric_normalize(vecna_view in, vecna_matrix out, vecna_norm_
     return VECNA_OK;
 }
 
-/* ---- conversions
- * ---------------------------------------------------------------------------------- */
+/* ---- conversions ---------------------------------------------------------------------------- */
 
 void vecna_metric_to_i8(int8_t *out, const float *in, size_t count, float scale) {
     vni_metric_chosen()->to_i8(out, in, count, scale);

@@ -8,8 +8,7 @@
 
 #define AVX2 __attribute__((target("avx2,fma,f16c,popcnt")))
 
-/* ---- floats: eight elements from any type -------------------------------------------------------
- */
+/* ---- floats: eight elements from any type --------------------------------------------------- */
 
 AVX2 static inline __m256 eight_f32(const unsigned char *from) {
     return _mm256_loadu_ps((const float *)(const void *)from);
@@ -115,8 +114,7 @@ FLOAT_KERNELS(f32, 4)
 FLOAT_KERNELS(f16, 2)
 FLOAT_KERNELS(bf16, 2)
 
-/* ---- int8
- * ------------------------------------------------------------------------------------------
+/* ---- int8 -----------------------------------------------------------------------------------
  * Sixteen elements as 16-bit numbers; pairs of products go into 32-bit sums. A step adds at most
  * 2 * 255^2 < 2^17 to one of them, so 2^13 steps stay below 2^30; then they go into 64 bits. */
 
@@ -174,8 +172,7 @@ AVX2 static void dot_and_norm_i8(const void *a, const void *b, size_t dim, doubl
     sums[1] = dot_i8(b, b, dim);
 }
 
-/* ---- bits
- * ---------------------------------------------------------------------------------------------
+/* ---- bits -----------------------------------------------------------------------------------
  * Ones of a byte are looked up by its halves; bytes are added up by the sum of absolute differences
  * to zero. Source: Mula, Kurz and Lemire, "Faster population counts using AVX2 instructions", 2018.
  */
@@ -221,8 +218,7 @@ AVX2 static void dot_and_norm_bit(const void *a, const void *b, size_t dim, doub
     sums[1] = dot_bit(b, b, dim);
 }
 
-/* ---- scaling
- * -------------------------------------------------------------------------------------------- */
+/* ---- scaling -------------------------------------------------------------------------------- */
 
 AVX2 static void scale_avx2(float *out, const float *in, size_t dim, double scale) {
     const __m256d factor = _mm256_set1_pd(scale);

@@ -12,8 +12,7 @@
         target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq,avx2,fma,"           \
                "f16c,popcnt")))
 
-/* ---- floats: eight elements from any type -------------------------------------------------------
- */
+/* ---- floats: eight elements from any type --------------------------------------------------- */
 
 AVX512 static inline __m512d eight_f32(const unsigned char *from) {
     return _mm512_cvtps_pd(_mm256_loadu_ps((const float *)(const void *)from));
@@ -111,10 +110,9 @@ FLOAT_KERNELS(f32, 4)
 FLOAT_KERNELS(f16, 2)
 FLOAT_KERNELS(bf16, 2)
 
-/* ---- int8
- * ------------------------------------------------------------------------------------------ Steps
- * of 32 elements as 16-bit numbers, or of 64 as bytes; both add less than 2^17 to a 32-bit sum, so
- * 2^13 steps stay below 2^30; then they go into 64 bits. */
+/* ---- int8 -----------------------------------------------------------------------------------
+ * Steps of 32 elements as 16-bit numbers, or of 64 as bytes; both add less than 2^17 to a 32-bit
+ * sum, so 2^13 steps stay below 2^30; then they go into 64 bits. */
 
 enum { STEPS = 1 << 13 };
 
@@ -217,8 +215,7 @@ AVX512VNNI static void dot_and_norm_i8_vnni(const void *a, const void *b, size_t
     sums[1] = (double)(norm - 128 * shift);
 }
 
-/* ---- bits
- * ------------------------------------------------------------------------------------------- */
+/* ---- bits ----------------------------------------------------------------------------------- */
 
 /* As in metric_avx2.c: ones of half bytes are looked up. */
 AVX512 static inline __m512i ones_lookup(__m512i bits) {
@@ -270,8 +267,7 @@ static void dot_and_norm_bit_popcnt(const void *a, const void *b, size_t dim, do
     sums[1] = dot_bit_popcnt(b, b, dim);
 }
 
-/* ---- scaling
- * ------------------------------------------------------------------------------------------ */
+/* ---- scaling -------------------------------------------------------------------------------- */
 
 AVX512 static void scale_avx512(float *out, const float *in, size_t dim, double scale) {
     const __m512d factor = _mm512_set1_pd(scale);

@@ -5,8 +5,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
-/* ---- floats: four elements from any type
- * --------------------------------------------------------- */
+/* ---- floats: four elements from any type ---------------------------------------------------- */
 
 static inline float32x4_t four_f32(const unsigned char *from) {
     return vreinterpretq_f32_u8(vld1q_u8(from));
@@ -83,8 +82,7 @@ FLOAT_KERNELS(f32, 4)
 FLOAT_KERNELS(f16, 2)
 FLOAT_KERNELS(bf16, 2)
 
-/* ---- int8
- * ------------------------------------------------------------------------------------------
+/* ---- int8 -----------------------------------------------------------------------------------
  * Sixteen elements a step. Products and distances fit 16 bits, squares of distances do without a
  * sign; pairs are added into 32-bit sums: less than 2^18 a step, so 2^13 steps stay below 2^31. */
 
@@ -138,8 +136,7 @@ static void dot_and_norm_i8(const void *a, const void *b, size_t dim, double sum
     sums[1] = dot_i8(b, b, dim);
 }
 
-/* ---- bits
- * -------------------------------------------------------------------------------------------- */
+/* ---- bits ----------------------------------------------------------------------------------- */
 
 #define SUM_BITS(name, join)                                                                       \
     static double name(const void *a, const void *b, size_t dim) {                                 \
@@ -167,8 +164,7 @@ static void dot_and_norm_bit(const void *a, const void *b, size_t dim, double su
     sums[1] = dot_bit(b, b, dim);
 }
 
-/* ---- scaling
- * ------------------------------------------------------------------------------------------ */
+/* ---- scaling -------------------------------------------------------------------------------- */
 
 static void scale_neon(float *out, const float *in, size_t dim, double scale) {
     size_t j = 0;

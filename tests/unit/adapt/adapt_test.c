@@ -23,8 +23,7 @@ static void fill(float *to, size_t count, uint64_t seed) {
         to[i] = (float)vecna_random_normal(&random);
 }
 
-/* ---- truncate and pad --------------------------------------------------------------------------
- */
+/* ---- truncate and pad ----------------------------------------------------------------------- */
 
 static void assert_row(const float *got, size_t dim, const float *wanted) {
     for (size_t j = 0; j < dim; j++)
@@ -133,8 +132,7 @@ static void equal_dimensions_are_the_identity(void **state) {
     }
 }
 
-/* ---- project
- * ------------------------------------------------------------------------------------- */
+/* ---- project -------------------------------------------------------------------------------- */
 
 static const struct {
     uint64_t seed;
@@ -288,8 +286,7 @@ static void projections_have_unit_length(void **state) {
     vecna_adapter_free(other);
 }
 
-/* ---- mistakes
- * ---------------------------------------------------------------------------------------- */
+/* ---- mistakes ------------------------------------------------------------------------------- */
 
 static void refuses_options(void **state) {
     static const struct {

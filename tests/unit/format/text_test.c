@@ -523,6 +523,46 @@ static void every_bit_comes_back(void **state) {
     unlink(path);
 }
 
+/* The rows of a JSONL file as the array of a body: commas for newlines. */
+static void wrap_as_body(const char *path, const char *target) {
+    FILE *from = fopen(path, "rb"), *to = fopen(target, "wb");
+    int byte, before = 0;
+    fputs("{\"object\": \"list\", \"data\": [\n", to);
+    while ((byte = fgetc(from)) != EOF) {
+        if (before == '\n')
+            fputs(" ,\r\n  ", to);
+        if (byte != '\n')
+            fputc(byte, to);
+        before = byte;
+    }
+    fputs("], \"model\": \"m\"}\n", to);
+    fclose(from);
+    fclose(to);
+}
+
+static void files_larger_than_the_buffer(void **state) {
+    table made = make_table(400, 300);
+    char path[32], body[32];
+    vecna_error err = {VECNA_OK, -1, ""};
+    (void)state;
+    temporary(path);
+    temporary(body);
+    for (size_t i = 0; i < TEXT_FORMATS; i++)
+        for (int layout = VECNA_LAYOUT_ARRAY; layout <= VECNA_LAYOUT_BASE64; layout++) {
+            if (write_table(path, &made, text_formats[i], (vecna_layout)layout, NULL, &err) !=
+                VECNA_OK)
+                fail_msg("%s", err.message);
+            check_table(path, text_formats[i], &made, 1);
+            if (i > 0)
+                continue;
+            wrap_as_body(path, body);
+            check_table(body, "a body", &made, 1);
+        }
+    unlink(path);
+    unlink(body);
+    free_table(&made);
+}
+
 static int keeps_ids(const char *format) {
     return strcmp(format, "npy") != 0 && strcmp(format, "safetensors") != 0 &&
            strcmp(format, "fvecs") != 0;
@@ -671,6 +711,7 @@ int main(void) {
         cmocka_unit_test(fields_are_named_by_options),
         cmocka_unit_test(long_lines_are_refused),
         cmocka_unit_test(every_bit_comes_back),
+        cmocka_unit_test(files_larger_than_the_buffer),
         cmocka_unit_test(every_format_into_every_other),
         cmocka_unit_test(other_fields_pass_unchanged),
         cmocka_unit_test(names_and_values_are_checked),

@@ -17,8 +17,7 @@ static const unsigned masks[SETS] = {0, VNI_CPU_AVX2, VNI_CPU_AVX2 | VNI_CPU_AVX
 static const vecna_dtype dtypes[] = {VECNA_F32, VECNA_F16, VECNA_BF16, VECNA_I8, VECNA_BIT};
 enum { DTYPES = sizeof dtypes / sizeof *dtypes, METRICS = VECNA_METRIC_HAMMING + 1 };
 
-/* ---- vectors of any type ------------------------------------------------------------------------
- */
+/* ---- vectors of any type -------------------------------------------------------------------- */
 
 /* Stores values as dtype at any address; bit where above 0. */
 static void store(void *to, const float *values, size_t dim, vecna_dtype dtype) {
@@ -114,8 +113,7 @@ static void with_each_table(void (*body)(void)) {
     vni_metric_allow(~0u);
 }
 
-/* ---- against long double
- * ---------------------------------------------------------------------------- */
+/* ---- against long double -------------------------------------------------------------------- */
 
 static void check_pair(vecna_dtype dtype, const void *a, const void *b, size_t dim) {
     for (int metric = 0; metric < METRICS; metric++) {
@@ -175,8 +173,7 @@ static void agrees_with_long_double(void **state) {
     with_each_table(every_length_and_alignment);
 }
 
-/* ---- against NumPy
- * ------------------------------------------------------------------------------------ */
+/* ---- against NumPy -------------------------------------------------------------------------- */
 
 static const struct {
     size_t dim;
@@ -229,8 +226,7 @@ static void agrees_with_numpy(void **state) {
     with_each_table(golden_table);
 }
 
-/* ---- the edges of each type
- * --------------------------------------------------------------------------- */
+/* ---- the edges of each type ----------------------------------------------------------------- */
 
 /* The largest int8 sums that there are, over several blocks of the 32-bit accumulators. */
 static void longest_i8(void) {
@@ -332,9 +328,7 @@ static void nan_and_infinity(void **state) {
     with_each_table(special_values);
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- rows ----------------------------------------------------------------------------------- */
 
 static void rows_with_strides(void) {
     enum { ROWS = 9, DIM = 67 };
@@ -424,8 +418,7 @@ static void names(void **state) {
     assert_string_equal(vecna_metric_name((vecna_metric)99), "unknown");
 }
 
-/* ---- norms and conversions
- * ----------------------------------------------------------------------------- */
+/* ---- norms and conversions ------------------------------------------------------------------ */
 
 static void unit_rows(void) {
     enum { ROWS = 8, DIM = 131 };

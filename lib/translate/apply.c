@@ -1,0 +1,87 @@
+/* Applying a map: one product, then a pass over what it wrote while that is in the cache. The
+ * centre is folded into the bias when the map is made; a row's own length is divided out here,
+ * because the bias is right only beside a row of the length that the map was fitted on. */
+#include "translate/translate_impl.h"
+
+#include <math.h>
+
+enum { BLOCK_ROWS = 256 };
+
+typedef struct applying {
+    const vecna_map *map;
+    vecna_view in;
+    vecna_matrix out;
+    vecna_status failed[64]; /* by worker, to be looked at in the end */
+} applying;
+
+/* 8 sums of floats: one pass over a row that is in the cache. */
+static float square_length(const float *row, size_t dim) {
+    float sum[8] = {0};
+    size_t j = 0;
+    for (; j + 8 <= dim; j += 8) {
+        for (size_t k = 0; k < 8; k++) {
+            sum[k] += row[j + k] * row[j + k];
+        }
+    }
+    for (; j < dim; j++) {
+        sum[0] += row[j] * row[j];
+    }
+    return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
+}
+
+static void finish_row(const vecna_map *map, const float *in, float *out) {
+    const size_t dim = map->target_dim;
+    float scale = 1;
+    if (map->source_normalized) {
+        float square = square_length(in, map->source_dim);
+        scale = square > 0 ? 1 / sqrtf(square) : 1;
+    }
+    for (size_t j = 0; j < dim; j++) {
+        out[j] = out[j] * scale + map->bias[j];
+    }
+    if (map->normalized) {
+        float square = square_length(out, dim);
+        float shrink = square > 0 ? 1 / sqrtf(square) : 1;
+        for (size_t j = 0; j < dim; j++) {
+            out[j] *= shrink;
+        }
+    }
+}
+
+static void apply_block(void *user, size_t begin, size_t end, size_t worker) {
+    applying *a = user;
+    const size_t count = end - begin;
+    vecna_status status = vecna_linalg_product(
+        vecna_view_rows(a->in, begin, count),
+        vecna_view_dense(a->map->weights, a->map->source_dim, a->map->target_dim),
+        vecna_matrix_rows(a->out, begin, count), NULL, NULL);
+    for (size_t i = begin; i < end && !status; i++) {
+        finish_row(a->map, a->in.data + i * a->in.stride, a->out.data + i * a->out.stride);
+    }
+    if (status) {
+        a->failed[worker % 64] = status;
+    }
+}
+
+vecna_status vecna_map_apply(const vecna_map *map, vecna_view in, vecna_matrix out,
+                             vecna_pool *pool, vecna_error *err) {
+    if (in.dim != map->source_dim) {
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "the rows have %zu dimensions, the map reads %zu: give vectors of "
+                               "\"%s\"",
+                               in.dim, map->source_dim, map->source_name);
+    }
+    if (out.dim != map->target_dim || out.rows != in.rows) {
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "room for %zu rows of %zu is given, the map writes %zu of %zu",
+                               out.rows, out.dim, in.rows, map->target_dim);
+    }
+    applying a = {.map = map, .in = in, .out = out};
+    vecna_pool_run(pool, in.rows, BLOCK_ROWS, apply_block, &a);
+    for (size_t i = 0; i < 64; i++) {
+        if (a.failed[i]) {
+            return vecna_error_set(err, a.failed[i], -1, "the product of a map was refused");
+        }
+    }
+    return VECNA_OK;
+}

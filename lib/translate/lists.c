@@ -1,0 +1,100 @@
+/* Held-out rows through many candidates: projected once onto the basis, then one small product a
+ * candidate. */
+#include "translate/translate_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+double vni_dot(const float *a, const float *b, size_t dim) {
+    double sum = 0;
+    for (size_t j = 0; j < dim; j++) {
+        sum += (double)a[j] * (double)b[j];
+    }
+    return sum;
+}
+
+size_t vni_depth(size_t corpus_rows) {
+    size_t depth = corpus_rows / 50;
+    return depth < 1 ? 1 : depth > 10 ? 10 : depth;
+}
+
+static void normalise_rows(void *user, size_t begin, size_t end, size_t worker) {
+    const vecna_matrix *rows = user;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        float *row = rows->data + i * rows->stride;
+        double length = sqrt(vni_dot(row, row, rows->dim));
+        float scale = length > 0 ? (float)(1 / length) : 0;
+        for (size_t j = 0; j < rows->dim; j++) {
+            row[j] *= scale;
+        }
+    }
+}
+
+void vni_normalise(vecna_matrix rows, vecna_pool *pool) {
+    vecna_pool_run(rows.rows * rows.dim < 1u << 20 ? NULL : pool, rows.rows, 64, normalise_rows,
+                   &rows);
+}
+
+void vni_gather(vecna_view from, const size_t *rows, size_t count, vecna_matrix out) {
+    for (size_t i = 0; i < count; i++) {
+        memcpy(out.data + i * out.stride, from.data + rows[i] * from.stride,
+               from.dim * sizeof(float));
+    }
+}
+
+vecna_status vni_project(const vni_basis *basis, vecna_view in, vni_means means, vecna_matrix out,
+                         vecna_pool *pool, vecna_error *err) {
+    const size_t p = basis->source_dim;
+    const size_t r = basis->rank;
+    const double *mean = means.source ? means.source : basis->source_mean;
+    float *vectors = vecna_allocate(basis->allocator, p * r + r, sizeof *vectors);
+    double *shift = vecna_allocate_zero(basis->allocator, r, sizeof *shift);
+    vecna_status status = VECNA_OK;
+    if (!vectors || !shift) {
+        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu directions", r);
+        goto done;
+    }
+    for (size_t i = 0; i < p; i++) {
+        for (size_t j = 0; j < r; j++) {
+            vectors[i * r + j] = (float)basis->vectors[i * r + j];
+            shift[j] += mean[i] * basis->vectors[i * r + j];
+        }
+    }
+    status = vni_product(in, vecna_view_dense(vectors, p, r), out, pool, err);
+    for (size_t i = 0; i < in.rows && !status; i++) {
+        for (size_t j = 0; j < r; j++) {
+            out.data[i * out.stride + j] -= (float)shift[j];
+        }
+    }
+done:
+    vecna_release(basis->allocator, vectors);
+    vecna_release(basis->allocator, shift);
+    return status;
+}
+
+vecna_status vni_translate_block(const vni_basis *basis, vecna_view projected, const double *block,
+                                 vni_means means, vecna_matrix out, vecna_pool *pool,
+                                 vecna_error *err) {
+    const size_t r = basis->rank;
+    const size_t q = basis->target_dim;
+    const double *mean = means.target ? means.target : basis->target_mean;
+    float *factor = vecna_allocate(basis->allocator, r * q, sizeof *factor);
+    if (!factor) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu directions", r);
+    }
+    for (size_t i = 0; i < r * q; i++) {
+        factor[i] = (float)block[i];
+    }
+    vecna_status status = vni_product(projected, vecna_view_dense(factor, r, q), out, pool, err);
+    for (size_t i = 0; i < projected.rows && !status; i++) {
+        for (size_t j = 0; j < q; j++) {
+            out.data[i * out.stride + j] += (float)mean[j];
+        }
+    }
+    if (!status) {
+        vni_normalise(out, pool);
+    }
+    vecna_release(basis->allocator, factor);
+    return status;
+}

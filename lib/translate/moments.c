@@ -1,0 +1,91 @@
+/* Sums over pairs: what a fit needs of its rows, 8 * dim^2 bytes whatever their number.
+ *
+ * Sums are kept about a fixed centre (the mean of all pairs), so that taking a fold out by
+ * subtraction loses nothing: both sides are of the same size as what remains. Products are of
+ * rows widened to float64 (vecna_linalg_gram_add). */
+#include "translate/translate_impl.h"
+
+#include <string.h>
+
+enum { BLOCK_ROWS = 1024 };
+
+vecna_status vni_moments_new(size_t source_dim, size_t target_dim, const vecna_allocator *allocator,
+                             vni_moments *out, vecna_error *err) {
+    size_t doubles = source_dim + target_dim + source_dim * (source_dim + target_dim);
+    double *memory = vecna_allocate_zero(allocator, doubles, sizeof *memory);
+    if (!memory) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
+                               "no memory for the products of %zu and %zu dimensions", source_dim,
+                               target_dim);
+    }
+    out->allocator = allocator;
+    out->source_dim = source_dim;
+    out->target_dim = target_dim;
+    out->count = 0;
+    out->target_energy = 0;
+    out->memory = memory;
+    out->sum_source = memory;
+    out->sum_target = out->sum_source + source_dim;
+    out->square = out->sum_target + target_dim;
+    out->cross = out->square + source_dim * source_dim;
+    return VECNA_OK;
+}
+
+void vni_moments_free(vni_moments *moments) {
+    vecna_release(moments->allocator, moments->memory);
+    *moments = (vni_moments){0};
+}
+
+/* Sums of a block less the centre: of its columns, and of all squares. */
+static double add_sums(vecna_view block, const double *centre, double *sum) {
+    double energy = 0;
+    for (size_t i = 0; i < block.rows; i++) {
+        for (size_t j = 0; j < block.dim; j++) {
+            double x = (double)block.data[i * block.stride + j] - centre[j];
+            sum[j] += x;
+            energy += x * x;
+        }
+    }
+    return energy;
+}
+
+vecna_status vni_moments_add_rows(vni_moments *moments, const vni_pairs *pairs, const size_t *rows,
+                                  size_t count, vecna_error *err) {
+    const size_t p = pairs->source.dim;
+    const size_t q = pairs->target.dim;
+    const size_t most = count < BLOCK_ROWS ? count : BLOCK_ROWS;
+    vecna_status status = VECNA_OK;
+    float *block = vecna_allocate(pairs->allocator, most * (p + q), sizeof *block);
+    vecna_gram sums = {moments->square, moments->cross, pairs->source_centre, pairs->target_centre,
+                       pairs->allocator};
+    if (!block) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu rows", most);
+    }
+    for (size_t first = 0; first < count && !status; first += most) {
+        size_t here = count - first < most ? count - first : most;
+        vecna_matrix source = vecna_matrix_dense(block, here, p);
+        vecna_matrix target = vecna_matrix_dense(block + most * p, here, q);
+        vni_gather(pairs->source, rows + first, here, source);
+        vni_gather(pairs->target, rows + first, here, target);
+        add_sums(vecna_matrix_view(source), pairs->source_centre, moments->sum_source);
+        moments->target_energy +=
+            add_sums(vecna_matrix_view(target), pairs->target_centre, moments->sum_target);
+        status =
+            vecna_linalg_gram_add(&sums, vecna_matrix_view(source), vecna_matrix_view(target), err);
+    }
+    if (!status) {
+        moments->count += (double)count;
+    }
+    vecna_release(pairs->allocator, block);
+    return status;
+}
+
+void vni_moments_subtract(const vni_moments *whole, const vni_moments *part, vni_moments *out) {
+    const size_t doubles = whole->source_dim + whole->target_dim +
+                           whole->source_dim * (whole->source_dim + whole->target_dim);
+    for (size_t i = 0; i < doubles; i++) {
+        out->memory[i] = whole->memory[i] - part->memory[i];
+    }
+    out->count = whole->count - part->count;
+    out->target_energy = whole->target_energy - part->target_energy;
+}

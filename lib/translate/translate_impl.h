@@ -1,0 +1,286 @@
+/* What the files of translate share: the map, the thin eigenbasis that every method is computed
+ * from, the split, and the steps of a fit.
+ *
+ * Matrices of doubles are dense and row-major. Names: source and target are the two spaces, a
+ * "block" is the matrix of a method in the basis (directions x target dim), so that the whole map
+ * is W = basis.vectors * block. */
+#ifndef VNI_TRANSLATE_IMPL_H
+#define VNI_TRANSLATE_IMPL_H
+
+#include "vecna/linalg.h"
+#include "vecna/translate.h"
+
+/* ---- the map --------------------------------------------------------------------------------- */
+
+struct vecna_map {
+    const vecna_allocator *allocator; /* NULL or &allocator_copy */
+    vecna_allocator allocator_copy;
+    char *source_name; /* both names, one allocation */
+    char *target_name;
+    size_t source_dim;
+    size_t target_dim;
+    float *weights; /* (source dim, target dim) */
+    float *bias;    /* (target dim), behind the weights */
+    vecna_role role;
+    vecna_recipe recipe;
+    int normalized;
+    int source_normalized;
+    size_t rows_fit;
+    uint64_t checksum;
+    vecna_verdict verdict;
+    unsigned reasons;
+    int has_report;
+    vecna_report report;
+    vecna_candidate *candidates; /* owned; report.candidates points here */
+    char *report_json;           /* never NULL */
+};
+
+/* An empty map with room for its tensors; names are copied. */
+VECNA_CHECK vecna_status vni_map_new(size_t source_dim, size_t target_dim, const char *source_name,
+                                     const char *target_name, const vecna_allocator *allocator,
+                                     vecna_map **out, vecna_error *err);
+
+/* Tensors are set: compute the checksum that names the map. */
+void vni_map_seal(vecna_map *map);
+
+/* Print the report and keep it in map->report_json. */
+VECNA_CHECK vecna_status vni_map_print_report(vecna_map *map, vecna_error *err);
+
+#define VNI_HASH_START 14695981039346656037ull
+/* FNV-1a over bytes, and a mixer that spreads a hash over all 64 bits. */
+uint64_t vni_hash(uint64_t hash, const void *data, size_t bytes);
+uint64_t vni_hash_mix(uint64_t hash);
+
+/* ---- dense float64, over linalg -------------------------------------------------------------- */
+
+typedef struct vni_dense {
+    double *data;
+    size_t rows;
+    size_t cols;
+} vni_dense;
+
+/* out = op(a) op(b), op = transpose where the flag is set. */
+VECNA_CHECK vecna_status vni_dense_product(const vni_dense *a, int a_transposed, const vni_dense *b,
+                                           int b_transposed, vni_dense *out, vecna_error *err);
+/* a (square, symmetric): its rows become the eigenvectors of values, which descend. */
+VECNA_CHECK vecna_status vni_dense_eigen(vni_dense *a, double *values, vecna_error *err);
+/* a = left diag(sigma) right with left (rows, k), sigma (k) descending, right (k, cols), k the
+ * smaller side; a is destroyed. */
+VECNA_CHECK vecna_status vni_dense_svd(vni_dense *a, vni_dense *left, double *sigma,
+                                       vni_dense *right, vecna_error *err);
+
+/* out = a b in float32 (sums too). */
+VECNA_CHECK vecna_status vni_product(vecna_view a, vecna_view b, vecna_matrix out, vecna_pool *pool,
+                                     vecna_error *err);
+
+/* ---- basis ----------------------------------------------------------------------------------- */
+
+/* Sums over pairs about a fixed centre: added and subtracted, so that a fold is taken out instead
+ * of all others summed again. One allocation. */
+typedef struct vni_moments {
+    const vecna_allocator *allocator;
+    size_t source_dim, target_dim;
+    double count;
+    double *memory;
+    double *sum_source; /* (source dim) */
+    double *sum_target; /* (target dim) */
+    double *square;     /* (source dim, source dim), whole */
+    double *cross;      /* (source dim, target dim) */
+    double target_energy;
+} vni_moments;
+
+/* The pairs as a fit sees them: rows normalised where their space is, and the centre of all. */
+typedef struct vni_pairs {
+    vecna_view source;
+    vecna_view target;
+    const double *source_centre;
+    const double *target_centre;
+    vecna_pool *pool;
+    const vecna_allocator *allocator;
+} vni_pairs;
+
+VECNA_CHECK vecna_status vni_moments_new(size_t source_dim, size_t target_dim,
+                                         const vecna_allocator *allocator, vni_moments *out,
+                                         vecna_error *err);
+void vni_moments_free(vni_moments *moments);
+/* moments += sums over pairs[rows[0 .. count)]. */
+VECNA_CHECK vecna_status vni_moments_add_rows(vni_moments *moments, const vni_pairs *pairs,
+                                              const size_t *rows, size_t count, vecna_error *err);
+/* out = whole - part; out may be whole. */
+void vni_moments_subtract(const vni_moments *whole, const vni_moments *part, vni_moments *out);
+
+/* Thin eigenbasis of the centred source rows, and what all methods need in it. With C the cross
+ * products in the basis, source' target = vectors C. One allocation. */
+typedef struct vni_basis {
+    const vecna_allocator *allocator;
+    double *memory;
+    size_t rows; /* pairs behind it */
+    size_t source_dim, target_dim;
+    size_t rank;           /* directions that the pairs determine */
+    double *source_mean;   /* (source dim) */
+    double *target_mean;   /* (target dim) */
+    double *vectors;       /* (source dim, rank) orthonormal columns */
+    double *values;        /* (rank) squared length of the rows along each */
+    double *cross;         /* (rank, target dim) C */
+    double *rotation;      /* (rank, target dim) U V' of C = U S V' */
+    double mean_variance;  /* trace / source dim: the unit of lambda */
+    double target_energy;  /* sum of squares of the centred targets */
+    double rotated_energy; /* of the rotated sources */
+    double nuclear;        /* sum of S */
+} vni_basis;
+
+/* From sums, for rows at least about source dim, or from the rows themselves when they are fewer
+ * (eigenvectors of rows x rows instead of dim x dim). moments NULL forces the second. */
+VECNA_CHECK vecna_status vni_basis_new(const vni_moments *moments, const vni_pairs *pairs,
+                                       const size_t *rows, size_t count, vni_basis *out,
+                                       vecna_error *err);
+void vni_basis_free(vni_basis *basis);
+
+/* ---- methods: one file each, all of the same form ----------------------------------------------
+ * block (rank, target dim). What needs room takes it from the basis' allocator. */
+typedef vecna_status vni_block_fn(const vni_basis *basis, const vecna_recipe *recipe, double *block,
+                                  vecna_error *err);
+vni_block_fn vni_block_procrustes;   /* procrustes.c: the four scales */
+vni_block_fn vni_block_ridge;        /* ridge.c */
+vni_block_fn vni_block_reduced_rank; /* reduced_rank.c */
+vni_block_fn vni_block_blend;        /* blend.c */
+vni_block_fn vni_block_family;       /* family.c */
+/* Any of them, by recipe->method; AUTO is a bug of the caller. */
+VECNA_CHECK vecna_status vni_block(const vni_basis *basis, const vecna_recipe *recipe,
+                                   double *block, vecna_error *err);
+
+/* Means that a fit uses in place of those of its rows (separate query means), or NULL members. */
+typedef struct vni_means {
+    const double *source;
+    const double *target;
+} vni_means;
+
+/* W = vectors * block as floats, b = target mean - source mean * W. */
+VECNA_CHECK vecna_status vni_block_to_map(const vni_basis *basis, const double *block,
+                                          vni_means means, float *weights, float *bias,
+                                          vecna_error *err);
+
+/* ---- split ------------------------------------------------------------------------------------
+ */
+
+/* Rows sorted by group; groups in an order that depends on the seed and on their content alone, so
+ * that the order of the pairs changes nothing. One allocation. */
+typedef struct vni_split {
+    const vecna_allocator *allocator;
+    size_t *memory;
+    size_t rows;
+    size_t groups;
+    size_t *order; /* (rows) rows, group by group */
+    size_t *fold;  /* (rows) fold of a row, below folds */
+    size_t folds;
+} vni_split;
+
+/* group (rows): dense numbers from 0 in no particular order. */
+VECNA_CHECK vecna_status vni_groups_of_hashes(const uint64_t *hashes, size_t rows, size_t *group,
+                                              size_t *groups, const vecna_allocator *allocator,
+                                              vecna_error *err);
+VECNA_CHECK vecna_status vni_groups_of_vectors(const vni_pairs *pairs, double cosine, size_t *group,
+                                               size_t *groups, vecna_error *err);
+/* Split the listed rows into folds of nearly equal size, groups whole. key (all rows) orders the
+ * groups. Fewer groups than folds give as many folds as groups. */
+typedef struct vni_split_input {
+    const size_t *rows;
+    size_t count;
+    const size_t *group; /* of all rows */
+    const uint64_t *key; /* of all rows, of their content */
+    size_t all_rows;
+    size_t folds;
+    uint64_t seed;
+} vni_split_input;
+VECNA_CHECK vecna_status vni_split_new(const vni_split_input *input,
+                                       const vecna_allocator *allocator, vni_split *out,
+                                       vecna_error *err);
+void vni_split_free(vni_split *split);
+
+/* ---- choosing ---------------------------------------------------------------------------------
+ */
+
+/* All that one fit works on. */
+typedef struct vni_fit {
+    vni_pairs pairs;
+    const vecna_translate_options *options; /* never NULL */
+    const size_t *group;                    /* (pairs) */
+    const uint64_t *key;                    /* (pairs) */
+    size_t groups;
+    vecna_view query_source, query_target; /* normalised copies, rows 0 none */
+    const size_t *query_select;            /* sample: queries that choose and give means */
+    size_t query_select_count;
+    const size_t *query_report; /* queries that report */
+    size_t query_report_count;
+    int normalized;
+    double progress_from, progress_to; /* of the stage that runs */
+} vni_fit;
+
+/* Report progress at a share of the running stage; VECNA_ERR_ARGUMENT "cancelled" when told so. */
+VECNA_CHECK vecna_status vni_progress(const vni_fit *fit, const char *stage, double share,
+                                      vecna_error *err);
+
+/* What a choice found; candidates are owned and freed by vni_choice_free. */
+typedef struct vni_choice {
+    const vecna_allocator *allocator;
+    vecna_recipe recipe;
+    vecna_candidate *candidates;
+    size_t candidate_count;
+    size_t rows; /* on which they were compared */
+    size_t folds;
+} vni_choice;
+
+/* Choose a recipe on the listed rows by cross-fitting; moments are theirs, or NULL where rows are
+ * fewer than dims. finally: for the map that is delivered, at more expense. */
+VECNA_CHECK vecna_status vni_choose(const vni_fit *fit, const vni_moments *moments,
+                                    const size_t *rows, size_t count, int finally, vni_choice *out,
+                                    vecna_error *err);
+void vni_choice_free(vni_choice *choice);
+/* 1 when a given recipe leaves nothing to choose. */
+int vni_recipe_is_whole(const vecna_recipe *recipe);
+
+/* ---- held-out rows, translated, and lists ------------------------------------------------------
+ */
+
+/* k best rows of the corpus for each query by inner product; lower row first where equal.
+ *   rows (queries, k), k at most the rows of the corpus */
+VECNA_CHECK vecna_status vni_top(vecna_view corpus, vecna_view queries, size_t k, int64_t *rows,
+                                 vecna_pool *pool, const vecna_allocator *allocator,
+                                 vecna_error *err);
+/* out = (in - source mean) vectors, then block, plus target mean, then unit length: what a map
+ * does, for many blocks over one projection. */
+VECNA_CHECK vecna_status vni_project(const vni_basis *basis, vecna_view in, vni_means means,
+                                     vecna_matrix out, vecna_pool *pool, vecna_error *err);
+VECNA_CHECK vecna_status vni_translate_block(const vni_basis *basis, vecna_view projected,
+                                             const double *block, vni_means means, vecna_matrix out,
+                                             vecna_pool *pool, vecna_error *err);
+/* Rows to length 1; a zero row stays. */
+void vni_normalise(vecna_matrix rows, vecna_pool *pool);
+/* Copy listed rows. */
+void vni_gather(vecna_view from, const size_t *rows, size_t count, vecna_matrix out);
+double vni_dot(const float *a, const float *b, size_t dim);
+/* Depth of neighbour lists for a corpus of so many rows: 10, less where 10 would be most of it. */
+size_t vni_depth(size_t corpus_rows);
+
+/* ---- report and verdict ------------------------------------------------------------------------
+ */
+
+/* Reported rows: native and translated, in one order. */
+typedef struct vni_reported {
+    vecna_view source;     /* (rows, source dim) */
+    vecna_view native;     /* (rows, target dim) */
+    vecna_view translated; /* (rows, target dim) */
+    vecna_view shuffled;   /* (rows, target dim) by a map of shuffled pairs */
+    const double *target_mean;
+    /* queries of a sample or of judgements; rows 0 none */
+    vecna_view query_source, query_target, query_translated, query_shuffled;
+    const vecna_judgements *judged; /* against these rows; NULL none */
+} vni_reported;
+
+/* Fill report->cosine, ->truth, ->neighbours, ->verdict and ->reasons. */
+VECNA_CHECK vecna_status vni_report_fill(const vni_fit *fit, const vni_reported *reported,
+                                         vecna_report *report, vecna_error *err);
+/* The verdict of a filled report. */
+void vni_report_judge(vecna_report *report);
+
+#endif
