@@ -77,10 +77,11 @@ static vecna_status load_queries(fit_job *job, vecna_error *err) {
     if (status != VECNA_OK)
         return status;
     if (job->queries_source.vectors.rows != job->queries_target.vectors.rows)
-        return vecna_error_set(err, VECNA_ERR_DIM, -1,
-                               "%s has %zu queries and %s has %zu; they must be the same, row by row",
-                               o->queries_source, job->queries_source.vectors.rows,
-                               o->queries_target, job->queries_target.vectors.rows);
+        return vecna_error_set(
+            err, VECNA_ERR_DIM, -1,
+            "%s has %zu queries and %s has %zu; they must be the same, row by row",
+            o->queries_source, job->queries_source.vectors.rows, o->queries_target,
+            job->queries_target.vectors.rows);
     if (o->qrels == NULL && job->queries_source.relevant && job->both.source_alone)
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                "the queries name their answers by row, but %zu rows of %s have no "
@@ -132,9 +133,9 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     options.progress_user = job;
     options.pool = job->pool;
     progress_start(&job->meter, "fitting", -1);
-    status = vecna_translate_fit(vecna_matrix_view(job->both.source.vectors),
-                                 vecna_matrix_view(job->both.target.vectors), &options, &job->map,
-                                 err);
+    status =
+        vecna_translate_fit(vecna_matrix_view(job->both.source.vectors),
+                            vecna_matrix_view(job->both.target.vectors), &options, &job->map, err);
     if (job->meter.active)
         fputs("\r\033[K", stderr);
     return status;
@@ -148,8 +149,8 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
     vecna_status status = vecna_pool_new(o->threads, NULL, &job->pool, &err);
 
     if (status == VECNA_OK)
-        status = load_pairs(source, target, &format, (pairing)o->pair_by, o->texts, &job->both,
-                            &err);
+        status =
+            load_pairs(source, target, &format, (pairing)o->pair_by, o->texts, &job->both, &err);
     if (status == VECNA_OK)
         status = load_queries(job, &err);
     if (status == VECNA_OK)
@@ -174,9 +175,9 @@ int command_fit(int argc, char **argv) {
         {"out", 'o', OPTION_TEXT, &o.out, "MAP", "where the map goes (required)"},
         {"role", 0, OPTION_CHOICE, &o.role, "document|query",
          "what will be translated: a stored corpus (document)\nor the queries that ask an old one"},
-        {"method", 0, OPTION_CHOICE, &o.method, METHOD_WORDS,
-         "auto chooses by held-out retrieval"},
-        {"lambda", 0, OPTION_NUMBER, &o.lambda, "X", "ridge penalty, in units of the mean variance"},
+        {"method", 0, OPTION_CHOICE, &o.method, METHOD_WORDS, "auto chooses by held-out retrieval"},
+        {"lambda", 0, OPTION_NUMBER, &o.lambda, "X",
+         "ridge penalty, in units of the mean variance"},
         {"share", 0, OPTION_NUMBER, &o.share, "X", "blend: share of the rotation, 0 to 1"},
         {"exponent", 0, OPTION_NUMBER, &o.exponent, "X", "family: 0 rotation .. 1 ridge"},
         {"rank", 0, OPTION_COUNT, &o.rank, "N", "reduced-rank: directions kept"},
@@ -197,8 +198,10 @@ int command_fit(int argc, char **argv) {
         {"duplicate-cosine", 0, OPTION_NUMBER, &o.duplicate_cosine, "X",
          "without texts: rows this alike stay together (0.95)"},
         {"judging", 0, OPTION_GROUP, NULL, NULL, "judged queries (the best ground truth there is)"},
-        {"queries-source", 0, OPTION_TEXT, &o.queries_source, "FILE", "queries in the source space"},
-        {"queries-target", 0, OPTION_TEXT, &o.queries_target, "FILE", "the same, in the target space"},
+        {"queries-source", 0, OPTION_TEXT, &o.queries_source, "FILE",
+         "queries in the source space"},
+        {"queries-target", 0, OPTION_TEXT, &o.queries_target, "FILE",
+         "the same, in the target space"},
         {"queries-texts", 0, OPTION_TEXT, &o.queries_texts, "FILE",
          "JSONL with their ids and \"relevant\" rows"},
         {"qrels", 0, OPTION_TEXT, &o.qrels, "FILE", "judgements by id, TREC or BEIR"},
@@ -207,13 +210,17 @@ int command_fit(int argc, char **argv) {
     };
     const usage use = {
         "vecna fit SOURCE TARGET -o MAP [options]",
-        "Learns to translate vectors of SOURCE's model into TARGET's from pairs: the same texts in both\n"
-        "files. Prints what a translation keeps on rows it did not see, beside the controls, and a\n"
+        "Learns to translate vectors of SOURCE's model into TARGET's from pairs: the same texts in "
+        "both\n"
+        "files. Prints what a translation keeps on rows it did not see, beside the controls, and "
+        "a\n"
         "verdict; exit status 3 means FAIL.",
-        options, sizeof options / sizeof options[0],
+        options,
+        sizeof options / sizeof options[0],
         "  vecna fit ada.1536.npy mpnet.768.npy --texts docs.jsonl -o ada-to-mpnet.vecna\n"
         "  vecna fit old.jsonl new.jsonl -o old-to-new.vecna --role query --min-retention 0.9\n",
-        2, 2};
+        2,
+        2};
     const char *paths[2];
     size_t count;
     fit_job job;

@@ -53,11 +53,10 @@ static vecna_status examine(inspection *look, const vecna_health_options *option
                             vecna_error *err) {
     size_t dim = vecna_reader_about(look->reader)->dim;
     vecna_status status = vecna_block_new(NULL, &look->block, err);
-    look->kept =
-        vecna_matrix_dense(vecna_allocate(NULL, KEPT_ROWS, dim * sizeof(float)), 0, dim);
+    look->kept = vecna_matrix_dense(vecna_allocate(NULL, KEPT_ROWS, dim * sizeof(float)), 0, dim);
     if (status == VECNA_OK && look->kept.data == NULL)
-        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for %d rows",
-                                 KEPT_ROWS);
+        status =
+            vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for %d rows", KEPT_ROWS);
     if (status == VECNA_OK)
         status = vecna_health_new(dim, options, &look->health, err);
     if (status == VECNA_OK)
@@ -271,8 +270,7 @@ static bool inspect_map(const char *path, bool as_json, int *status) {
     if (strcmp(path, "-") == 0)
         return false;
     opened = vecna_map_open(path, NULL, &map, &err);
-    if (opened != VECNA_OK && !named && opened != VECNA_ERR_CHECKSUM &&
-        opened != VECNA_ERR_VERSION)
+    if (opened != VECNA_OK && !named && opened != VECNA_ERR_CHECKSUM && opened != VECNA_ERR_VERSION)
         return false;
     *status = opened == VECNA_OK ? print_map(path, map, as_json) : fail_with(&err);
     vecna_map_free(map);
@@ -290,13 +288,17 @@ int command_inspect(int argc, char **argv) {
     };
     const usage use = {
         "vecna inspect FILE [options]",
-        "Says what a file of vectors is (format, rows, dimension, numbers), which known model it looks\n"
-        "like, how its vectors lie (length, mean pair cosine, effective rank, Matryoshka), and which\n"
+        "Says what a file of vectors is (format, rows, dimension, numbers), which known model it "
+        "looks\n"
+        "like, how its vectors lie (length, mean pair cosine, effective rank, Matryoshka), and "
+        "which\n"
         "rows are zero, not finite or duplicates. Of a map: what it translates, and its verdict.",
-        options, sizeof options / sizeof options[0],
+        options,
+        sizeof options / sizeof options[0],
         "  vecna inspect corpus.npy\n"
         "  vecna inspect old-to-new.vecna --json\n",
-        1, 1};
+        1,
+        1};
     const char *path;
     size_t count;
     inspection look;

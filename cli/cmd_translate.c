@@ -4,6 +4,7 @@
  * order. Memory is one block a thread, however long the file. The first block is held against the
  * space that the map was fitted on before anything is written. */
 #include "cli/translate.h"
+#include "vecna/metric.h"
 #include "vecna/space.h"
 
 #include <math.h>
@@ -16,12 +17,14 @@ enum { BLOCK_BYTES = 1 << 22 };
 /* What one thread works on. */
 typedef struct slot {
     vecna_block *block;
-    float *in;   /* rows made ready: unit length, bad ones dropped */
-    float *out;  /* (rows, out dim) of the last step */
-    float *next; /* the other half of a chain */
-    vecna_record *records;
-    size_t rows; /* rows to write */
-    uint64_t skipped, zeros, scaled;
+    vecna_view rows;          /* to translate: of the block, or of `in` */
+    const vecna_record *kept; /* beside them */
+    float *in;                /* a block's rows without the bad ones */
+    vecna_record *records;    /* and what they carry */
+    float *out;               /* (rows, out dim) of the last step */
+    float *next;              /* the other half of a chain */
+    size_t block_bad, block_zeros;
+    uint64_t skipped, zeros, scaled; /* over all blocks */
     int64_t first_skipped, first_zero;
 } slot;
 
@@ -36,7 +39,7 @@ typedef struct job {
     vecna_adapter *adapter;
     size_t in_dim, out_dim, widest, block_rows;
     bool checked;   /* the first block was held against the source space */
-    bool make_unit; /* rows become unit length before the first step */
+    bool make_unit; /* the first map brings rows to unit length */
     slot *slots;
     size_t slot_count;
     progress meter;
@@ -60,54 +63,61 @@ static vecna_status read_block(void *user, size_t index, int *more, vecna_error 
     return status;
 }
 
-static double norm_of(const float *row, size_t dim) {
-    double sum = 0;
-    for (size_t j = 0; j < dim; j++)
-        sum += (double)row[j] * (double)row[j];
-    return sqrt(sum);
-}
-
-/* Copies the rows that can be translated, at unit length when the map expects that. */
-static vecna_status prepare_rows(const job *work, slot *mine, vecna_error *err) {
+/* Count what is wrong with the rows of a block; rows with NaN or infinity fail or are to be left out. */
+static vecna_status examine_rows(const job *work, slot *mine, vecna_error *err) {
     const vecna_block *block = mine->block;
-    mine->rows = 0;
+    mine->block_bad = mine->block_zeros = 0;
     for (size_t i = 0; i < block->vectors.rows; i++) {
-        const float *row = block->vectors.data + i * block->vectors.stride;
-        float *to = mine->in + mine->rows * work->in_dim;
         int64_t number = (int64_t)(block->first_row + i);
-        double norm = norm_of(row, work->in_dim);
-        if (!isfinite(norm) || norm > 1e18) {
+        double norm =
+            vecna_metric_norm(block->vectors.data + i * block->vectors.stride, work->in_dim);
+        if (!isfinite(norm)) {
             if (work->options->bad_rows == BAD_FAIL)
                 return vecna_error_set(
                     err, VECNA_ERR_VALUE, number,
-                    "%s: row %lld holds NaN, infinity or absurd values; mend it, or "
-                    "leave such rows out with --bad-rows skip",
+                    "%s: row %lld holds NaN or infinity; mend it, or leave such rows "
+                    "out with --bad-rows skip",
                     work->in_path, (long long)number);
+            mine->block_bad++;
             if (mine->skipped++ == 0 || number < mine->first_skipped)
                 mine->first_skipped = number;
-            continue;
-        }
-        if (norm == 0 && (mine->zeros++ == 0 || number < mine->first_zero))
-            mine->first_zero = number;
-        if (work->make_unit && norm > 0 && fabs(norm - 1) > 1e-6) {
-            float scale = (float)(1 / norm);
-            for (size_t j = 0; j < work->in_dim; j++)
-                to[j] = row[j] * scale;
-            mine->scaled += fabs(norm - 1) > 5e-3;
+        } else if (norm == 0) {
+            mine->block_zeros++;
+            if (mine->zeros++ == 0 || number < mine->first_zero)
+                mine->first_zero = number;
         } else {
-            memcpy(to, row, work->in_dim * sizeof *to);
+            mine->scaled += work->make_unit && fabs(norm - 1) > 5e-3;
         }
+    }
+    return VECNA_OK;
+}
+
+/* The rows of the block that can be translated: the block itself, or a copy without the bad ones. */
+static vecna_status prepare_rows(const job *work, slot *mine, vecna_error *err) {
+    const vecna_block *block = mine->block;
+    vecna_status status = examine_rows(work, mine, err);
+    mine->rows = block->vectors;
+    mine->kept = block->records;
+    if (status != VECNA_OK || mine->block_bad == 0)
+        return status;
+    mine->rows = vecna_view_dense(mine->in, 0, work->in_dim);
+    mine->kept = mine->records;
+    for (size_t i = 0; i < block->vectors.rows; i++) {
+        const float *row = block->vectors.data + i * block->vectors.stride;
+        if (!isfinite(vecna_metric_norm(row, work->in_dim)))
+            continue;
+        memcpy(mine->in + mine->rows.rows * work->in_dim, row, work->in_dim * sizeof *row);
         if (mine->records)
-            mine->records[mine->rows] = block->records[i];
-        mine->rows++;
+            mine->records[mine->rows.rows] = block->records[i];
+        mine->rows.rows++;
     }
     return VECNA_OK;
 }
 
 /* A zero row has no direction to translate: it stays zero, and is reported. */
 static void keep_zero_rows(const job *work, const slot *mine, float *out) {
-    for (size_t i = 0; mine->zeros > 0 && i < mine->rows; i++)
-        if (norm_of(mine->in + i * work->in_dim, work->in_dim) == 0)
+    for (size_t i = 0; mine->block_zeros > 0 && i < mine->rows.rows; i++)
+        if (vecna_metric_norm(mine->rows.data + i * mine->rows.stride, work->in_dim) == 0)
             memset(out + i * work->out_dim, 0, work->out_dim * sizeof *out);
 }
 
@@ -115,19 +125,25 @@ static vecna_status work_block(void *user, size_t index, vecna_error *err) {
     const job *work = user;
     slot *mine = &work->slots[index];
     vecna_status status = prepare_rows(work, mine, err);
-    vecna_view in = vecna_view_dense(mine->in, mine->rows, work->in_dim);
+    vecna_view in = mine->rows;
 
     if (status == VECNA_OK && work->adapter)
-        status = vecna_adapt_apply(work->adapter, in,
-                                   vecna_matrix_dense(mine->out, mine->rows, work->out_dim), err);
+        status = vecna_adapt_apply(
+            work->adapter, in, vecna_matrix_dense(mine->out, mine->rows.rows, work->out_dim), err);
     for (size_t step = 0; status == VECNA_OK && step < work->map_count; step++) {
         vecna_map_info about = vecna_map_about(work->maps[step]);
-        vecna_matrix out = vecna_matrix_dense(mine->next, mine->rows, about.target_dim);
-        status = vecna_map_apply(work->maps[step], in, out, NULL, err);
+        vecna_matrix out = vecna_matrix_dense(mine->next, mine->rows.rows, about.target_dim);
+        status = work->options->no_normalize && step + 1 == work->map_count
+                     ? vecna_map_apply_raw(work->maps[step], in, out, NULL, err)
+                     : vecna_map_apply(work->maps[step], in, out, NULL, err);
         mine->next = mine->out;
         mine->out = out.data;
         in = vecna_matrix_view(out);
     }
+    if (status == VECNA_OK && work->options->normalize)
+        status = vecna_metric_normalize(
+            vecna_view_dense(mine->out, mine->rows.rows, work->out_dim),
+            vecna_matrix_dense(mine->out, mine->rows.rows, work->out_dim), NULL, err);
     if (status == VECNA_OK)
         keep_zero_rows(work, mine, mine->out);
     return status;
@@ -136,10 +152,10 @@ static vecna_status work_block(void *user, size_t index, vecna_error *err) {
 static vecna_status write_block(void *user, size_t index, vecna_error *err) {
     job *work = user;
     slot *mine = &work->slots[index];
-    vecna_view rows = vecna_view_dense(mine->out, mine->rows, work->out_dim);
-    work->rows += mine->rows;
+    vecna_view rows = vecna_view_dense(mine->out, mine->rows.rows, work->out_dim);
+    work->rows += mine->rows.rows;
     progress_add(&work->meter, mine->block->vectors.rows);
-    return vecna_writer_write(work->writer, rows, mine->records, err);
+    return vecna_writer_write(work->writer, rows, mine->kept, err);
 }
 
 /* ---- the job ------------------------------------------------------------------------------------
@@ -210,7 +226,8 @@ static vecna_status check_space(const job *work, vecna_view rows, vecna_error *e
     if (space == NULL || rows.rows == 0)
         return VECNA_OK;
     status = vecna_space_require(space, rows, NULL, &inner);
-    if (status == VECNA_ERR_VALUE) /* no row has a direction: the rows themselves are reported later */
+    if (status ==
+        VECNA_ERR_VALUE) /* no row has a direction: the rows themselves are reported later */
         return VECNA_OK;
     if (status == VECNA_ERR_SPACE && work->options->force) {
         note("%s: %s; going on because of --force", work->in_path, inner.message);
@@ -411,7 +428,8 @@ int command_translate(int argc, char **argv) {
         {"map", 'm', OPTION_TEXTS, &o.maps, "MAP", "translate with this map of vecna fit"},
         {"dim", 'd', OPTION_COUNT, &o.dim, "N", "without a map: change the dimension only"},
         {"adapter", 'a', OPTION_CHOICE, &o.adapter, "auto|truncate|pad|project",
-         "how: project is a seeded orthonormal projection\n(auto: truncate downwards, pad upwards)"},
+         "how: project is a seeded orthonormal projection\n(auto: truncate downwards, pad "
+         "upwards)"},
         {"truncate-mode", 0, OPTION_CHOICE, &o.truncate_mode, "from_end|from_start",
          "which end is cut off (from_end)"},
         {"pad-mode", 0, OPTION_CHOICE, &o.pad_mode, "at_end|at_start", "where zeros go (at_end)"},

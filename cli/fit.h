@@ -7,14 +7,15 @@
 
 /* The words of --method, in the order of vecna_method. */
 #define METHOD_WORDS                                                                               \
-    "auto|procrustes|procrustes-ls|procrustes-radius|procrustes-diagonal|ridge|reduced-rank|blend|family"
+    "auto|procrustes|procrustes-ls|procrustes-radius|procrustes-diagonal|ridge|reduced-rank|"      \
+    "blend|family"
 
 typedef enum pairing { PAIR_AUTO, PAIR_BY_ROW, PAIR_BY_ID, PAIR_BY_TEXT } pairing;
 
 /* Rows of both sides that are the same text, in the order of the source. */
 typedef struct pairs {
     pairing by;
-    loaded source, target; /* of equal rows; source carries the ids and texts */
+    loaded source, target;             /* of equal rows; source carries the ids and texts */
     size_t source_alone, target_alone; /* rows without a partner */
 } pairs;
 

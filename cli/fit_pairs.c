@@ -63,14 +63,14 @@ static void name_the_lonely(const loaded *file, const unsigned char *paired, cha
     for (size_t i = 0; i < file->vectors.rows && named < 3; i++) {
         if (paired[i])
             continue;
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%.40s\"",
-                                 named ? ", " : "", keys[i] ? keys[i] : "(none)");
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%.40s\"", named ? ", " : "",
+                                 keys[i] ? keys[i] : "(none)");
         if (used >= sizeof list)
             break;
         named++;
     }
-    note("%s of %s rows of %s have no partner: %s%s", grouped(alone),
-         grouped(file->vectors.rows), file->path, list, alone > named ? ", ..." : "");
+    note("%s of %s rows of %s have no partner: %s%s", grouped(alone), grouped(file->vectors.rows),
+         file->path, list, alone > named ? ", ..." : "");
 }
 
 /* Partners by key. A key that stands twice pairs its first row only. */
@@ -129,11 +129,11 @@ static vecna_status pair(pairs *both, vecna_error *err) {
     if (both->by == PAIR_BY_ROW) {
         if (source->vectors.rows == target->vectors.rows)
             return VECNA_OK;
-        return vecna_error_set(err, VECNA_ERR_DIM, -1,
-                               "%s has %zu rows and %s has %zu, so they are no pairs by row; give files "
-                               "with ids on both sides",
-                               source->path, source->vectors.rows, target->path,
-                               target->vectors.rows);
+        return vecna_error_set(
+            err, VECNA_ERR_DIM, -1,
+            "%s has %zu rows and %s has %zu, so they are no pairs by row; give files "
+            "with ids on both sides",
+            source->path, source->vectors.rows, target->path, target->vectors.rows);
     }
     if (by_id ? !source->ids || !target->ids : !source->texts || !target->texts)
         return vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1, "%s has no %s to pair by",

@@ -6,8 +6,8 @@
 #include <string.h>
 
 static void print_candidates(const vecna_report *report) {
-    static const char *const headers[] = {"candidate", "score", "against standing", "+-",
-                                          "cosine", ""};
+    static const char *const headers[] = {"candidate", "score",  "against standing",
+                                          "+-",        "cosine", ""};
     table t;
     if (report->candidate_count == 0)
         return;
@@ -45,8 +45,8 @@ static void figures_row(table *t, const char *name, const vecna_figures *figures
 }
 
 static void print_truth(const vecna_truth *truth, vecna_role role) {
-    static const char *const headers[] = {"", "recall@1", "recall@10", "MRR@10", "nDCG@10",
-                                          "overlap@10"};
+    static const char *const headers[] = {"",       "recall@1", "recall@10",
+                                          "MRR@10", "nDCG@10",  "overlap@10"};
     static const char *const short_headers[] = {"retention of nDCG", "", ""};
     const vecna_retention *kept = &truth->retention;
     table t;
@@ -98,7 +98,8 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about,
     vecna_recipe_name(&about->recipe, name);
     printf("%s pairs, %zu -> %zu dimensions, role %s\n", grouped(report->rows), about->source_dim,
            about->target_dim, vecna_role_name(about->role));
-    printf("  %s groups of duplicates and single rows; %s fitted, %s reported by maps that did not see "
+    printf("  %s groups of duplicates and single rows; %s fitted, %s reported by maps that did not "
+           "see "
            "them\n",
            grouped(report->groups), grouped(report->rows_fit), grouped(report->rows_report));
     if (report->rows_judged)

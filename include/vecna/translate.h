@@ -242,6 +242,11 @@ VECNA_API VECNA_CHECK vecna_status vecna_map_apply(const vecna_map *map, vecna_v
                                                    vecna_matrix out, vecna_pool *pool,
                                                    vecna_error *err);
 
+/* The same, but the results keep the length that the product gives them, whatever the map says. */
+VECNA_API VECNA_CHECK vecna_status vecna_map_apply_raw(const vecna_map *map, vecna_view in,
+                                                       vecna_matrix out, vecna_pool *pool,
+                                                       vecna_error *err);
+
 /* ---- map files --------------------------------------------------------------------------------
  */
 

@@ -11,6 +11,7 @@ typedef struct applying {
     const vecna_map *map;
     vecna_view in;
     vecna_matrix out;
+    int normalized; /* bring the results to unit length */
     vecna_status failed[64]; /* by worker, to be looked at in the end */
 } applying;
 
@@ -29,7 +30,7 @@ static float square_length(const float *row, size_t dim) {
     return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
 }
 
-static void finish_row(const vecna_map *map, const float *in, float *out) {
+static void finish_row(const vecna_map *map, int normalized, const float *in, float *out) {
     const size_t dim = map->target_dim;
     float scale = 1;
     if (map->source_normalized) {
@@ -39,7 +40,7 @@ static void finish_row(const vecna_map *map, const float *in, float *out) {
     for (size_t j = 0; j < dim; j++) {
         out[j] = out[j] * scale + map->bias[j];
     }
-    if (map->normalized) {
+    if (normalized) {
         float square = square_length(out, dim);
         float shrink = square > 0 ? 1 / sqrtf(square) : 1;
         for (size_t j = 0; j < dim; j++) {
@@ -56,15 +57,15 @@ static void apply_block(void *user, size_t begin, size_t end, size_t worker) {
         vecna_view_dense(a->map->weights, a->map->source_dim, a->map->target_dim),
         vecna_matrix_rows(a->out, begin, count), NULL, NULL);
     for (size_t i = begin; i < end && !status; i++) {
-        finish_row(a->map, a->in.data + i * a->in.stride, a->out.data + i * a->out.stride);
+        finish_row(a->map, a->normalized, a->in.data + i * a->in.stride, a->out.data + i * a->out.stride);
     }
     if (status) {
         a->failed[worker % 64] = status;
     }
 }
 
-vecna_status vecna_map_apply(const vecna_map *map, vecna_view in, vecna_matrix out,
-                             vecna_pool *pool, vecna_error *err) {
+static vecna_status apply(const vecna_map *map, vecna_view in, vecna_matrix out, int normalized,
+                          vecna_pool *pool, vecna_error *err) {
     if (in.dim != map->source_dim) {
         return vecna_error_set(err, VECNA_ERR_DIM, -1,
                                "the rows have %zu dimensions, the map reads %zu: give vectors of "
@@ -76,7 +77,7 @@ vecna_status vecna_map_apply(const vecna_map *map, vecna_view in, vecna_matrix o
                                "room for %zu rows of %zu is given, the map writes %zu of %zu",
                                out.rows, out.dim, in.rows, map->target_dim);
     }
-    applying a = {.map = map, .in = in, .out = out};
+    applying a = {.map = map, .in = in, .out = out, .normalized = normalized};
     vecna_pool_run(pool, in.rows, BLOCK_ROWS, apply_block, &a);
     for (size_t i = 0; i < 64; i++) {
         if (a.failed[i]) {
@@ -84,4 +85,14 @@ vecna_status vecna_map_apply(const vecna_map *map, vecna_view in, vecna_matrix o
         }
     }
     return VECNA_OK;
+}
+
+vecna_status vecna_map_apply(const vecna_map *map, vecna_view in, vecna_matrix out,
+                             vecna_pool *pool, vecna_error *err) {
+    return apply(map, in, out, map->normalized, pool, err);
+}
+
+vecna_status vecna_map_apply_raw(const vecna_map *map, vecna_view in, vecna_matrix out,
+                                 vecna_pool *pool, vecna_error *err) {
+    return apply(map, in, out, 0, pool, err);
 }

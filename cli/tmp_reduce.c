@@ -1,2 +1,0 @@
-#include "cli/cli.h"
-int command_reduce(int argc, char **argv) { (void)argc; (void)argv; return 1; }
