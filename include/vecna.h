@@ -9,8 +9,8 @@
 #include "vecna/format.h"
 #include "vecna/linalg.h"
 #include "vecna/metric.h"
-#include "vecna/space.h"
 #include "vecna/search.h"
+#include "vecna/space.h"
 #include "vecna/translate.h"
 
 #endif

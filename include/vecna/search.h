@@ -15,9 +15,9 @@ extern "C" {
 typedef struct vecna_search_options {
     vecna_metric metric; /* cosine (0), dot, l2, l2sq or l1; hamming has no float form */
     size_t k;            /* neighbours a query, 262144 at most; 0 means 10 */
-    const int64_t
-        *excluded;    /* (queries) a row that a query must not find (itself), -1 none; or NULL */
-    vecna_pool *pool; /* NULL: in the calling thread */
+    /* (queries) a row that a query must not find (itself), -1 none; or NULL */
+    const int64_t *excluded;
+    vecna_pool *pool;                 /* NULL: in the calling thread */
     const vecna_allocator *allocator; /* copied; NULL malloc */
 } vecna_search_options;
 
@@ -25,16 +25,19 @@ typedef struct vecna_search_options {
  *   corpus   (rows, dim)
  *   queries  (queries, dim)
  *   rows     (queries, k)  row numbers, nearest first; equal scores: the lower row first; -1 behind
- * the last when the corpus has fewer rows than k scores   (queries, k)  higher is nearer: the
- * cosine, the dot product, or minus the distance; 0 beside a row of -1. NULL: not wanted A score
- * that is NaN is never a neighbour. The cosine with a zero vector is 0. Numerics: cosine, dot, l2
- * and l2sq go through a float32 product: the error of a cosine is about 1e-7 * sqrt(dim); l2sq is
- * |q|^2 + |c|^2 - 2 q.c, whose error is about 1e-6 * (|q|^2 + |c|^2), so distances far below that
- * are noise. l1 is exact to float32. Two rows with the same bits may differ in the last bit of
- * their score when they stand in different tiles. The result does not depend on the number of
- * threads. Memory:   for each thread a tile of at most 1 MiB and k * queries * 12 bytes, and a copy
- * of the queries. Errors:   VECNA_ERR_DIM when dim disagrees; VECNA_ERR_UNSUPPORTED for hamming;
- * VECNA_ERR_MEMORY; VECNA_ERR_OVERFLOW; VECNA_ERR_LIBRARY. Since 0.1. */
+ *            the last when the corpus has fewer rows than k
+ *   scores   (queries, k)  higher is nearer: the cosine, the dot product, or minus the distance; 0
+ *            beside a row of -1. NULL: not wanted
+ *            A score that is NaN is never a neighbour. The cosine with a zero vector is 0.
+ * Numerics: cosine, dot, l2 and l2sq go through a float32 product: the error of a cosine is about
+ *           1e-7 * sqrt(dim); l2sq is |q|^2 + |c|^2 - 2 q.c, whose error is about
+ *           1e-6 * (|q|^2 + |c|^2), so distances far below that are noise. l1 is exact to float32.
+ *           Rows with the same bits have the same score wherever they stand, so that the result
+ *           depends neither on the number of threads nor on the blocks that the corpus comes in.
+ * Memory:   for each thread a tile of 1 MiB, 4096 * dim bytes and k * queries * 12 bytes; and a
+ *           copy of the queries.
+ * Errors:   VECNA_ERR_DIM when dim disagrees; VECNA_ERR_ARGUMENT when k is too large;
+ *           VECNA_ERR_UNSUPPORTED for hamming; VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY. Since 0.1. */
 VECNA_API VECNA_CHECK vecna_status vecna_search(vecna_view corpus, vecna_view queries,
                                                 const vecna_search_options *options, int64_t *rows,
                                                 float *scores, vecna_error *err);

@@ -50,8 +50,17 @@ vecna_status vecna_linalg_product_f64(vecna_view_f64 a, vecna_view_f64 b, int tr
         return vecna_error_set(err, VECNA_ERR_DIM, -1,
                                "the product of %zu x %zu and %zu x %zu does not fit %zu x %zu",
                                rows, inner, inner_b, dim, out.rows, out.dim);
-    if (rows == 0 || dim == 0)
-        return VECNA_OK;
+    if (a.stride < a.dim || b.stride < b.dim || out.stride < out.dim)
+        return vecna_error_set(err, VECNA_ERR_OVERFLOW, -1,
+                               "a stride (%zu, %zu, %zu) is below its row's length (%zu, %zu, %zu)",
+                               a.stride, b.stride, out.stride, a.dim, b.dim, out.dim);
+    status = check_size(rows, inner, err);
+    if (status == VECNA_OK)
+        status = check_size(dim, a.stride, err);
+    if (status == VECNA_OK)
+        status = check_size(b.stride, out.stride, err);
+    if (status != VECNA_OK || rows == 0 || dim == 0)
+        return status;
     lapack->dgemm(VNI_ROW_MAJOR, ta ? VNI_TRANSPOSED : VNI_PLAIN, tb ? VNI_TRANSPOSED : VNI_PLAIN,
                   (int)rows, (int)dim, (int)inner, 1.0, a.data, (int)(a.stride ? a.stride : 1),
                   b.data, (int)(b.stride ? b.stride : 1), 0.0, out.data, (int)out.stride);
@@ -127,6 +136,8 @@ vecna_status vecna_linalg_solve_spd(double *a, size_t size, double *b, size_t co
     vecna_status status = vni_lapack_load(&lapack, err);
     if (status == VECNA_OK)
         status = check_size(size, columns, err);
+    if (status == VECNA_OK)
+        status = check_finite(a, size * size, "the Cholesky factor", err);
     if (status != VECNA_OK || size == 0)
         return status;
     info = lapack->dpotrf(VNI_COLUMN_MAJOR, 'U', (int)size, a, (int)size);

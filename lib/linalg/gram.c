@@ -3,6 +3,8 @@
  * however many rows come. Rows are widened (and shifted) into a small buffer, block by block. */
 #include "linalg/linalg_impl.h"
 
+#include <limits.h>
+
 enum { BLOCK_ROWS = 512 };
 
 static void widen(vecna_view rows, const double *shift, double *out) {
@@ -37,6 +39,9 @@ vecna_status vecna_linalg_gram_add(const vecna_gram *sums, vecna_view x, vecna_v
         return status;
     if (y.data && y.rows != x.rows)
         return vecna_error_set(err, VECNA_ERR_DIM, -1, "%zu rows against %zu rows", x.rows, y.rows);
+    if (p > INT_MAX / 4 || q > INT_MAX / 4)
+        return vecna_error_set(err, VECNA_ERR_OVERFLOW, -1,
+                               "products of %zu and %zu dimensions are too large", p, q);
     if (x.rows == 0 || p == 0)
         return VECNA_OK;
     buffer = vecna_allocate(sums->allocator, BLOCK_ROWS * (p + q), sizeof *buffer);

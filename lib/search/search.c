@@ -3,9 +3,12 @@
  * against the score that each query's heap would still take; almost all of it is passed over by a
  * loop that compilers turn into vector compares.
  *
+ * The last tile of a block is filled up with zero rows: products of few rows go through other
+ * kernels, which round otherwise, and equal rows must tie wherever they stand.
+ *
  * Threads share out the tiles of a block and keep heaps of their own, so nothing is locked; the
- * heaps are merged when somebody asks. Which tile a row stands in depends on the blocks alone,
- * hence no result depends on the number of threads. */
+ * heaps are merged when somebody asks. As a score depends on the query and the row alone, no result
+ * depends on the blocks or on the number of threads. */
 #include "search/search_impl.h"
 
 #include "vecna/linalg.h"
@@ -19,6 +22,7 @@ enum { TILE_ROWS = 1024, TILE_QUERIES = 256, SCAN = 64, K_MOST = TILE_ROWS * TIL
 typedef struct scratch {
     float *tile;   /* (TILE_QUERIES, TILE_ROWS) scores */
     float *weight; /* (TILE_ROWS) 1 / |c| for cosine, |c|^2 for l2 */
+    float *padded; /* (TILE_ROWS, dim) the last tile of a block, zeros behind its rows */
     vni_best *best;
     int64_t *rows;
     float *scores;
@@ -105,28 +109,40 @@ static vecna_status tile_by_kernel(const vecna_searcher *searcher, vecna_view ro
     return VECNA_OK;
 }
 
-static vecna_status tile_by_product(const vecna_searcher *searcher, vecna_view rows, size_t first,
-                                    size_t count, scratch *mine) {
+/* The rows of a tile that is not full, with zeros behind them. */
+static vecna_view fill_up(vecna_view rows, float *padded) {
+    for (size_t i = 0; i < rows.rows; i++)
+        memcpy(padded + i * rows.dim, rows.data + i * rows.stride, rows.dim * sizeof *padded);
+    memset(padded + rows.rows * rows.dim, 0, (TILE_ROWS - rows.rows) * rows.dim * sizeof *padded);
+    return vecna_view_dense(padded, TILE_ROWS, rows.dim);
+}
+
+/* `full` has TILE_ROWS rows, of which the first `rows` are the corpus's. */
+static vecna_status tile_by_product(const vecna_searcher *searcher, vecna_view full, size_t rows,
+                                    size_t first, size_t count, scratch *mine) {
     vecna_view queries = vecna_view_rows(vecna_matrix_view(searcher->queries), first, count);
-    vecna_matrix tile = {mine->tile, count, rows.rows, TILE_ROWS};
-    vecna_status status = vecna_linalg_product_rows(queries, rows, tile, NULL, &mine->err);
+    vecna_matrix tile = {mine->tile, count, TILE_ROWS, TILE_ROWS};
+    vecna_status status = vecna_linalg_product_rows(queries, full, tile, NULL, &mine->err);
     for (size_t q = 0; status == VECNA_OK && q < count; q++)
-        weigh_scores(searcher, mine->weight, mine->tile + q * TILE_ROWS, rows.rows);
+        weigh_scores(searcher, mine->weight, mine->tile + q * TILE_ROWS, rows);
     return status;
 }
 
 static vecna_status search_tile(const vecna_searcher *searcher, vecna_view rows, int64_t first_row,
                                 scratch *mine) {
     vecna_status status = VECNA_OK;
+    vecna_view full = rows;
     if (searcher->metric == VECNA_METRIC_COSINE || is_l2(searcher->metric))
         weigh_rows(searcher, rows, mine->weight);
+    if (searcher->metric != VECNA_METRIC_L1 && rows.rows < TILE_ROWS)
+        full = fill_up(rows, mine->padded);
     for (size_t first = 0; first < searcher->queries.rows && status == VECNA_OK;
          first += TILE_QUERIES) {
         size_t left = searcher->queries.rows - first;
         size_t count = left < TILE_QUERIES ? left : TILE_QUERIES;
         status = searcher->metric == VECNA_METRIC_L1
                      ? tile_by_kernel(searcher, rows, first, count, mine)
-                     : tile_by_product(searcher, rows, first, count, mine);
+                     : tile_by_product(searcher, full, rows.rows, first, count, mine);
         for (size_t q = 0; status == VECNA_OK && q < count; q++)
             offer_row(&mine->best[first + q], mine->tile + q * TILE_ROWS, rows.rows, first_row,
                       searcher->excluded ? searcher->excluded[first + q] : -1);
@@ -182,6 +198,7 @@ void vecna_searcher_free(vecna_searcher *searcher) {
     for (size_t i = 0; searcher->scratch && i < searcher->scratch_count; i++) {
         vecna_release(allocator, searcher->scratch[i].tile);
         vecna_release(allocator, searcher->scratch[i].weight);
+        vecna_release(allocator, searcher->scratch[i].padded);
         vecna_release(allocator, searcher->scratch[i].best);
         vecna_release(allocator, searcher->scratch[i].rows);
         vecna_release(allocator, searcher->scratch[i].scores);
@@ -196,15 +213,18 @@ void vecna_searcher_free(vecna_searcher *searcher) {
 static int open_scratch(const vecna_searcher *searcher, scratch *mine) {
     const vecna_allocator *allocator = searcher->allocator;
     size_t queries = searcher->queries.rows;
-    size_t entries;
-    if (!vecna_size_mul(queries, searcher->k, &entries))
+    size_t entries, row_bytes;
+    if (!vecna_size_mul(queries, searcher->k, &entries) ||
+        !vecna_size_mul(searcher->queries.dim, sizeof(float), &row_bytes))
         return 0;
     mine->tile = vecna_allocate(allocator, (size_t)TILE_QUERIES * TILE_ROWS, sizeof(float));
     mine->weight = vecna_allocate(allocator, TILE_ROWS, sizeof(float));
+    mine->padded = vecna_allocate(allocator, TILE_ROWS, row_bytes);
     mine->best = vecna_allocate(allocator, queries, sizeof *mine->best);
     mine->rows = vecna_allocate(allocator, entries, sizeof *mine->rows);
     mine->scores = vecna_allocate(allocator, entries, sizeof *mine->scores);
-    if (!mine->tile || !mine->weight || !mine->best || !mine->rows || !mine->scores)
+    if (!mine->tile || !mine->weight || !mine->padded || !mine->best || !mine->rows ||
+        !mine->scores)
         return 0;
     for (size_t q = 0; q < queries; q++) {
         vni_best empty = {mine->rows + q * searcher->k, mine->scores + q * searcher->k, 0,

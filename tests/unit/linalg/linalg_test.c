@@ -101,6 +101,30 @@ static void int8_products_are_exact(void **state) {
     free(out);
 }
 
+/* The largest products, which a kernel that adds pairs in 16 bits cannot hold. */
+static void int8_extremes_do_not_saturate(void **state) {
+    enum { ROWS = 33, COLUMNS = 515, INNER = 2050 };
+    static const int8_t extremes[] = {127, -127, -128};
+    int8_t *a = malloc(ROWS * INNER), *b = malloc(COLUMNS * INNER);
+    int32_t *out = malloc(ROWS * COLUMNS * sizeof *out);
+    int wrong = 0;
+    (void)state;
+    for (int x = 0; x < 9; x++) {
+        memset(a, extremes[x / 3], ROWS * INNER);
+        memset(b, extremes[x % 3], COLUMNS * INNER);
+        assert_status(VECNA_OK,
+                      vecna_linalg_product_rows_i8((vecna_view_i8){a, ROWS, INNER, INNER},
+                                                   (vecna_view_i8){b, COLUMNS, INNER, INNER}, out,
+                                                   COLUMNS, NULL, NULL));
+        for (int i = 0; i < ROWS * COLUMNS; i++)
+            wrong += out[i] != extremes[x / 3] * extremes[x % 3] * INNER;
+    }
+    free(a);
+    free(b);
+    free(out);
+    assert_int_equal(wrong, 0);
+}
+
 static void shapes_are_checked(void **state) {
     float data[64] = {0};
     double wide[64] = {0};
@@ -327,6 +351,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_integers_are_exact),
         cmocka_unit_test(int8_products_are_exact),
+        cmocka_unit_test(int8_extremes_do_not_saturate),
         cmocka_unit_test(shapes_are_checked),
         cmocka_unit_test(sums_of_many_rows_lose_nothing),
         cmocka_unit_test(shifted_sums_agree),

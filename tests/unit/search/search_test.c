@@ -170,6 +170,51 @@ static void blocks_and_threads_change_nothing(void **state) {
     free(q);
 }
 
+/* Rows that are the same to the bit tie, in full tiles, at the end of a block and in blocks of one
+ * row: the lowest k rows are found, whatever the products round to. */
+static void equal_rows_tie_wherever_they_stand(void **state) {
+    enum { ROWS = 2049, DIM = 77, QUERIES = 20, K = ROWS };
+    static const size_t blocks[] = {ROWS, 1, 31, 1025};
+    static const vecna_metric metrics[] = {VECNA_METRIC_COSINE, VECNA_METRIC_DOT, VECNA_METRIC_L2SQ,
+                                           VECNA_METRIC_L1};
+    float *c = malloc(ROWS * DIM * sizeof *c), *q = malloc(QUERIES * DIM * sizeof *q);
+    int64_t *rows = malloc(QUERIES * K * sizeof *rows);
+    float *scores = malloc(QUERIES * K * sizeof *scores);
+    vecna_random random;
+    (void)state;
+    vecna_random_seed(&random, 8, 0);
+    for (size_t i = 0; i < ROWS * DIM; i++)
+        c[i] = i < DIM ? (float)vecna_random_normal(&random) : c[i - DIM];
+    for (size_t i = 0; i < QUERIES * DIM; i++)
+        q[i] = (float)vecna_random_normal(&random);
+    for (size_t run = 0; run < 4; run++) {
+        vecna_search_options options = {metrics[run], K, NULL, NULL, NULL};
+        vecna_searcher *searcher = NULL;
+        size_t at = 0;
+        assert_status(VECNA_OK, vecna_searcher_new(vecna_view_dense(q, QUERIES, DIM), &options,
+                                                   &searcher, NULL));
+        while (at < ROWS) { /* some blocks of this run's size, then the rest */
+            size_t count =
+                at < 40 * blocks[run] && ROWS - at > blocks[run] ? blocks[run] : ROWS - at;
+            assert_status(
+                VECNA_OK,
+                vecna_searcher_add(searcher, vecna_view_dense(c + at * DIM, count, DIM), NULL));
+            at += count;
+        }
+        vecna_searcher_found(searcher, rows, scores);
+        for (size_t i = 0; i < QUERIES; i++)
+            for (size_t j = 0; j < K; j++) {
+                assert_int_equal(rows[i * K + j], (int64_t)j);
+                assert_true(scores[i * K + j] == scores[i * K]);
+            }
+        vecna_searcher_free(searcher);
+    }
+    free(c);
+    free(q);
+    free(rows);
+    free(scores);
+}
+
 static void nan_is_never_a_neighbour(void **state) {
     float corpus[3 * 2] = {NAN, 1, 1, 1, NAN, NAN}, query[2] = {1, 1};
     int64_t rows[3];
@@ -221,6 +266,7 @@ int main(void) {
         cmocka_unit_test(agrees_with_brute_force),
         cmocka_unit_test(cosine_agrees_and_zero_rows_score_zero),
         cmocka_unit_test(blocks_and_threads_change_nothing),
+        cmocka_unit_test(equal_rows_tie_wherever_they_stand),
         cmocka_unit_test(nan_is_never_a_neighbour),
         cmocka_unit_test(misuse_is_named),
         cmocka_unit_test(survives_failing_memory),
