@@ -33,7 +33,8 @@ extern "C" {
     X(5, RIDGE, "ridge", "least squares, shrunk by lambda")                                        \
     X(6, REDUCED_RANK, "reduced-rank", "ridge, its fitted values cut to their first directions")   \
     X(7, BLEND, "blend", "share * scaled rotation + (1 - share) * ridge")                          \
-    X(8, FAMILY, "family", "between rotation (exponent 0) and ridge (exponent 1)")
+    X(8, FAMILY, "family", "between rotation (exponent 0) and ridge (exponent 1)")                 \
+    X(9, GIVEN, "given", "weights that were found elsewhere: vecna_map_from_weights")
 
 typedef enum vecna_method {
 #define VECNA_METHOD_ENUM(code, name, text, sentence) VECNA_METHOD_##name = code,
@@ -41,7 +42,7 @@ typedef enum vecna_method {
 #undef VECNA_METHOD_ENUM
 } vecna_method;
 
-enum { VECNA_METHODS = 9 };
+enum { VECNA_METHODS = 10 };
 
 /* "ridge", and its sentence; "unknown" for others. Static. */
 VECNA_API const char *vecna_method_name(vecna_method method);
@@ -136,6 +137,25 @@ VECNA_API VECNA_CHECK vecna_status vecna_translate_fit(vecna_view source, vecna_
 VECNA_API void vecna_map_free(vecna_map *map);
 
 #define VECNA_FIT_ROWS_MIN ((size_t)8)
+
+/* Weights from elsewhere: a principal component analysis, a matrix of another tool. */
+typedef struct vecna_map_weights {
+    vecna_view weights;      /* (source dim, target dim) */
+    const float *bias;       /* (target dim); NULL: zeros */
+    const char *source_name; /* NULL: "" */
+    const char *target_name;
+    int normalized;          /* bring results to length 1 */
+    int source_normalized;   /* divide rows by their length first */
+    size_t rows_fit;         /* that the weights were found on, for the record */
+    vecna_verdict verdict;   /* of whoever judged them; PASS is 0 */
+} vecna_map_weights;
+
+/* A map that applies given weights; they are copied. It has no report.
+ * Errors: VECNA_ERR_DIM for a dimension of 0 or a stride below it; VECNA_ERR_VALUE for NaN or infinity
+ *         (position: the row); VECNA_ERR_MEMORY. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_map_from_weights(const vecna_map_weights *given,
+                                                          const vecna_allocator *allocator,
+                                                          vecna_map **out, vecna_error *err);
 
 /* ---- what a fit found ------------------------------------------------------------------------ */
 

@@ -498,7 +498,7 @@ static vecna_status compare_all(comparison *c, size_t *chosen, vecna_error *err)
         lambda = lambda_by_cosine(c);
     }
     if (automatic) {
-        for (int m = VECNA_METHOD_PROCRUSTES; m < VECNA_METHODS && !status; m++) {
+        for (int m = VECNA_METHOD_PROCRUSTES; m <= VECNA_METHOD_FAMILY && !status; m++) {
             vecna_recipe recipe = {.method = (vecna_method)m};
             status = try_method(c, recipe, lambda, err);
             if (!status && m == VECNA_METHOD_PROCRUSTES && mean_cosine(c, 1) >= SAME_GEOMETRY) {

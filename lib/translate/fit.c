@@ -137,7 +137,7 @@ static vecna_status check_shapes(vecna_view source, vecna_view target,
                                source.dim, target.dim);
     }
     const vecna_recipe *r = &o->recipe;
-    if ((unsigned)r->method >= VECNA_METHODS || !(r->lambda >= 0) || !isfinite(r->lambda) ||
+    if ((unsigned)r->method > VECNA_METHOD_FAMILY || !(r->lambda >= 0) || !isfinite(r->lambda) ||
         !(r->share >= 0 && r->share <= 1) || !(r->exponent >= 0 && r->exponent <= 1)) {
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                "method %d, lambda %g, share %g, exponent %g: lambda is 0 or more, "
