@@ -15,6 +15,7 @@
 
 #include "vecna/base.h"
 #include "vecna/eval.h"
+#include "vecna/space.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,7 +94,7 @@ typedef struct vecna_translate_options {
     double duplicate_cosine; /* without groups: rows whose centred cosine is at least this in both
                                 spaces stay together; 0 means VECNA_DUPLICATE_COSINE */
     int keep_length;      /* 1: never normalise the output; 0: when all target rows have length 1 */
-    double min_retention; /* least retention for PASS; 0 means VECNA_MIN_RETENTION */
+    double min_retention; /* least retention for PASS; 0 means VECNA_MIN_RETENTION_... */
     uint64_t seed;        /* of splits and bootstrap */
     size_t resamples;     /* bootstrap; 0 means 2000 */
     const char *source_name; /* of the spaces, for the map and for messages; NULL means "" */
@@ -105,7 +106,10 @@ typedef struct vecna_translate_options {
     const vecna_allocator *allocator; /* NULL malloc; also of the map */
 } vecna_translate_options;
 
-#define VECNA_MIN_RETENTION 0.5
+/* Least retention for PASS unless told otherwise: of judged queries, and of native neighbours, which
+ * are harder to keep. Both come from judged data: docs/verdict.md. */
+#define VECNA_MIN_RETENTION_JUDGED 0.6
+#define VECNA_MIN_RETENTION_NEIGHBOURS 0.4
 #define VECNA_DUPLICATE_COSINE 0.95
 
 /* Group of a text: equal for texts that differ in white space and letter case (ASCII) alone. */
@@ -249,6 +253,11 @@ typedef struct vecna_map_info {
 } vecna_map_info;
 
 VECNA_API vecna_map_info vecna_map_about(const vecna_map *map);
+
+/* Fingerprints of the spaces between which the map was fitted, for vecna_space_require on what it is
+ * given; owned by the map. NULL when the file holds none. */
+VECNA_API const vecna_space *vecna_map_source_space(const vecna_map *map);
+VECNA_API const vecna_space *vecna_map_target_space(const vecna_map *map);
 
 /* Translate rows.
  *   in    (rows, source dim)  rows of the length that the map was fitted on (1, mostly)

@@ -621,9 +621,20 @@ static vecna_status fill_report(fitting *f, vecna_error *err) {
     r->rows_fit = f->row_count;
     r->rows_report = rows;
     r->folds_report = f->folds;
-    r->min_retention =
-        f->options.min_retention > 0 ? f->options.min_retention : VECNA_MIN_RETENTION;
+    r->min_retention = f->options.min_retention > 0 ? f->options.min_retention
+                       : f->judgements              ? VECNA_MIN_RETENTION_JUDGED
+                                                    : VECNA_MIN_RETENTION_NEIGHBOURS;
     return vni_report_fill(&f->fit, &reported, r, err);
+}
+
+/* What the rows of both spaces look like, so that rows of a third one can be refused. */
+static vecna_status fingerprint(const fitting *f, vecna_map *map, vecna_error *err) {
+    vecna_space_options source = {
+        .allocator = map->allocator, .name = map->source_name, .seed = f->options.seed};
+    vecna_space_options target = {
+        .allocator = map->allocator, .name = map->target_name, .seed = f->options.seed};
+    vecna_status status = vecna_space_of(f->fit.pairs.source, &source, &map->source_space, err);
+    return status ? status : vecna_space_of(f->fit.pairs.target, &target, &map->target_space, err);
 }
 
 static vecna_status deliver(fitting *f, vecna_map **out, vecna_error *err) {
@@ -671,6 +682,10 @@ static vecna_status deliver(fitting *f, vecna_map **out, vecna_error *err) {
     map->has_report = 1;
     map->verdict = map->report.verdict;
     map->reasons = map->report.reasons;
+    status = fingerprint(f, map, err);
+    if (status) {
+        goto fail;
+    }
     vni_map_seal(map);
     status = vni_map_print_report(map, err);
     if (status) {

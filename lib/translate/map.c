@@ -56,6 +56,8 @@ void vecna_map_free(vecna_map *map) {
     }
     vecna_allocator copy = map->allocator_copy;
     const vecna_allocator *allocator = map->allocator ? &copy : NULL;
+    vecna_space_free(map->source_space);
+    vecna_space_free(map->target_space);
     vecna_release(allocator, map->source_name);
     vecna_release(allocator, map->weights);
     vecna_release(allocator, map->candidates);
@@ -79,6 +81,14 @@ vecna_map_info vecna_map_about(const vecna_map *map) {
         .checksum = map->checksum,
     };
     return info;
+}
+
+const vecna_space *vecna_map_source_space(const vecna_map *map) {
+    return map->source_space;
+}
+
+const vecna_space *vecna_map_target_space(const vecna_map *map) {
+    return map->target_space;
 }
 
 const vecna_report *vecna_map_report(const vecna_map *map) {

@@ -16,7 +16,14 @@
 #define FORMAT_NAME "vecna-map"
 #define BYTES_MAX_DEFAULT ((uint64_t)4 << 30)
 
-enum { PAIRS_MAX = 24, TEXT_BYTES = 40 };
+enum { PAIRS_MAX = 40, TEXT_BYTES = 40, TENSORS_MAX = 8 };
+
+/* A tensor and where its floats lie. */
+typedef struct tensor {
+    vecna_tensor_entry entry;
+    const float *data;
+    size_t floats;
+} tensor;
 
 /* The pairs of the metadata while they are gathered; numbers live in `text`. */
 typedef struct header {
@@ -40,8 +47,8 @@ static void put_number(header *h, const char *key, double value) {
     put_text(h, key, h->text[h->count]);
 }
 
-static uint64_t checksum_of(const vecna_tensor_text *pairs, size_t count, const float *bias,
-                            size_t bias_count, const float *weights, size_t weight_count) {
+/* Over the metadata but the checksum itself, as text with its NUL. */
+static uint64_t hash_metadata(const vecna_tensor_text *pairs, size_t count) {
     uint64_t hash = VNI_HASH_START;
     for (size_t i = 0; i < count; i++) {
         if (strcmp(pairs[i].key, "checksum") != 0) {
@@ -49,11 +56,74 @@ static uint64_t checksum_of(const vecna_tensor_text *pairs, size_t count, const 
             hash = vni_hash(hash, pairs[i].value, strlen(pairs[i].value) + 1);
         }
     }
-    hash = vni_hash(hash, bias, bias_count * sizeof(float));
-    return vni_hash(hash, weights, weight_count * sizeof(float));
+    return hash;
 }
 
-static void describe(const vecna_map *map, header *h) {
+/* Names and shapes count too: a tensor that is optional would otherwise vanish with its name. */
+static uint64_t hash_entry(uint64_t hash, const vecna_tensor_entry *entry) {
+    hash = vni_hash(hash, entry->name, strlen(entry->name) + 1);
+    for (size_t i = 0; i < entry->rank; i++) {
+        unsigned char bytes[8];
+        for (size_t b = 0; b < 8; b++) {
+            bytes[b] = (unsigned char)(entry->shape[i] >> 8 * b);
+        }
+        hash = vni_hash(hash, bytes, sizeof bytes);
+    }
+    return hash;
+}
+
+/* A space's fingerprint: seven numbers and three tensors under a prefix, which are static texts. */
+typedef struct space_keys {
+    const char *rows, *norm_mean, *norm_deviation, *unit, *spread, *breadth, *gain;
+    const char *mean, *principal, *variances;
+} space_keys;
+
+static const space_keys source_keys = {"source_space_rows",           "source_space_norm_mean",
+                                       "source_space_norm_deviation", "source_space_unit",
+                                       "source_space_spread",         "source_space_breadth",
+                                       "source_space_gain",           "source_space.mean",
+                                       "source_space.principal",      "source_space.variances"};
+static const space_keys target_keys = {"target_space_rows",           "target_space_norm_mean",
+                                       "target_space_norm_deviation", "target_space_unit",
+                                       "target_space_spread",         "target_space_breadth",
+                                       "target_space_gain",           "target_space.mean",
+                                       "target_space.principal",      "target_space.variances"};
+
+static void add_tensor(tensor *tensors, size_t *count, const char *name, const float *data,
+                       size_t rows, size_t columns) {
+    tensor *one = &tensors[(*count)++];
+    *one = (tensor){.entry = {.name = name,
+                              .dtype = VECNA_TENSOR_F32,
+                              .rank = columns ? 2 : 1,
+                              .shape = {rows, columns}},
+                    .data = data,
+                    .floats = rows * (columns ? columns : 1)};
+}
+
+static void describe_space(const vecna_space *space, const space_keys *keys, header *h,
+                           tensor *tensors, size_t *tensor_count) {
+    vecna_space_parts parts;
+    if (!space) {
+        return;
+    }
+    vecna_space_parts_of(space, &parts);
+    put_count(h, keys->rows, (size_t)parts.rows);
+    put_number(h, keys->norm_mean, parts.norm_mean);
+    put_number(h, keys->norm_deviation, parts.norm_deviation);
+    put_count(h, keys->unit, (size_t)parts.unit);
+    put_number(h, keys->spread, parts.spread);
+    put_number(h, keys->breadth, parts.breadth);
+    put_number(h, keys->gain, parts.gain);
+    add_tensor(tensors, tensor_count, keys->mean, parts.mean, parts.dim, 0);
+    if (parts.directions) {
+        add_tensor(tensors, tensor_count, keys->principal, parts.principal, parts.directions,
+                   parts.dim);
+        add_tensor(tensors, tensor_count, keys->variances, parts.variances, parts.directions, 0);
+    }
+}
+
+/* All metadata and tensors of a map; tensors lie in the file in this order. */
+static void describe(const vecna_map *map, header *h, tensor *tensors, size_t *tensor_count) {
     put_text(h, "format", FORMAT_NAME);
     put_count(h, "version", VECNA_MAP_VERSION);
     put_text(h, "source_name", map->source_name);
@@ -72,33 +142,39 @@ static void describe(const vecna_map *map, header *h) {
     put_text(h, "verdict", vecna_verdict_name(map->verdict));
     put_count(h, "reasons", map->reasons);
     put_text(h, "report", map->report_json);
-    uint64_t checksum = checksum_of(h->pairs, h->count, map->bias, map->target_dim, map->weights,
-                                    map->source_dim * map->target_dim);
+    add_tensor(tensors, tensor_count, "bias", map->bias, map->target_dim, 0);
+    add_tensor(tensors, tensor_count, "weight", map->weights, map->source_dim, map->target_dim);
+    describe_space(map->source_space, &source_keys, h, tensors, tensor_count);
+    describe_space(map->target_space, &target_keys, h, tensors, tensor_count);
+    uint64_t checksum = hash_metadata(h->pairs, h->count);
+    for (size_t i = 0; i < *tensor_count; i++) {
+        checksum = hash_entry(checksum, &tensors[i].entry);
+    }
+    for (size_t i = 0; i < *tensor_count; i++) {
+        checksum = vni_hash(checksum, tensors[i].data, tensors[i].floats * sizeof(float));
+    }
     snprintf(h->text[h->count], TEXT_BYTES, "%016" PRIx64, checksum);
     put_text(h, "checksum", h->text[h->count]);
 }
 
 vecna_status vecna_map_save(const vecna_map *map, const char *path, vecna_error *err) {
     header h = {.count = 0};
-    vecna_tensor_entry entries[2] = {
-        {.name = "bias", .dtype = VECNA_TENSOR_F32, .rank = 1, .shape = {map->target_dim}},
-        {.name = "weight",
-         .dtype = VECNA_TENSOR_F32,
-         .rank = 2,
-         .shape = {map->source_dim, map->target_dim}},
-    };
+    tensor tensors[TENSORS_MAX];
+    vecna_tensor_entry entries[TENSORS_MAX];
+    size_t count = 0;
     vecna_json_writer writer;
     vecna_outfile *file = NULL;
     vecna_json_writer_init(&writer, 0, map->allocator);
-    describe(map, &h);
-    vecna_status status = vecna_safetensors_print(entries, 2, h.pairs, h.count, &writer, err);
+    describe(map, &h, tensors, &count);
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = tensors[i].entry;
+    }
+    vecna_status status = vecna_safetensors_print(entries, count, h.pairs, h.count, &writer, err);
     status = status ? status : vecna_outfile_open(path, map->allocator, &file, err);
     status = status ? status : vecna_outfile_write(file, writer.text, writer.bytes, err);
-    status = status ? status
-                    : vecna_outfile_write(file, map->bias, map->target_dim * sizeof(float), err);
-    status = status ? status
-                    : vecna_outfile_write(file, map->weights,
-                                          map->source_dim * map->target_dim * sizeof(float), err);
+    for (size_t i = 0; i < count && !status; i++) {
+        status = vecna_outfile_write(file, tensors[i].data, tensors[i].floats * sizeof(float), err);
+    }
     if (status) {
         vecna_outfile_discard(file);
     } else {
@@ -244,16 +320,19 @@ static vecna_status get_description(const reading *r, vecna_map *map, vecna_erro
     return status;
 }
 
-static vecna_status check_checksum(const reading *r, const vecna_map *map, vecna_error *err) {
+/* The metadata, the tensors' names and shapes, and the whole data section, as the file has them. */
+static vecna_status check_checksum(const reading *r, vecna_error *err) {
     const char *text;
     char wanted[TEXT_BYTES];
     vecna_status status = get_text(r, "checksum", &text, err);
     if (status) {
         return status;
     }
-    uint64_t checksum =
-        checksum_of(r->file->metadata, r->file->metadata_count, map->bias, map->target_dim,
-                    map->weights, map->source_dim * map->target_dim);
+    uint64_t checksum = hash_metadata(r->file->metadata, r->file->metadata_count);
+    for (size_t i = 0; i < r->file->entries_count; i++) {
+        checksum = hash_entry(checksum, &r->file->entries[i]);
+    }
+    checksum = vni_hash(checksum, r->data + r->file->data_offset, (size_t)r->file->data_bytes);
     snprintf(wanted, sizeof wanted, "%016" PRIx64, checksum);
     return strcmp(text, wanted) == 0
                ? VECNA_OK
@@ -264,6 +343,54 @@ static vecna_status check_checksum(const reading *r, const vecna_map *map, vecna
                      r->name);
 }
 
+/* A fingerprint, when the file holds one. */
+static vecna_status get_space(const reading *r, const space_keys *keys, const char *name,
+                              size_t dim, const vecna_allocator *allocator, vecna_space **out,
+                              vecna_error *err) {
+    const vecna_tensor_entry *principal = vecna_safetensors_find(r->file, keys->principal);
+    size_t rows = 0, unit = 0;
+    if (!vecna_safetensors_find(r->file, keys->mean)) {
+        return VECNA_OK;
+    }
+    vecna_space_parts parts = {.name = name, .dim = dim};
+    vecna_status status = get_count(r, keys->rows, 9e15, &rows, err);
+    status = status ? status : get_count(r, keys->unit, 1, &unit, err);
+    status = status ? status : get_number(r, keys->norm_mean, 0, 1e300, &parts.norm_mean, err);
+    status =
+        status ? status : get_number(r, keys->norm_deviation, 0, 1e300, &parts.norm_deviation, err);
+    status = status ? status : get_number(r, keys->spread, 0, 1e300, &parts.spread, err);
+    status = status ? status : get_number(r, keys->breadth, 0, 1e300, &parts.breadth, err);
+    status = status ? status : get_number(r, keys->gain, -1e300, 1e300, &parts.gain, err);
+    if (status) {
+        return status;
+    }
+    parts.rows = rows;
+    parts.unit = (int)unit;
+    parts.directions = principal && principal->rank == 2 ? (size_t)principal->shape[0] : 0;
+    if (parts.directions > VECNA_SPACE_DIRECTIONS_MAX) {
+        return malformed(r, "a fingerprint of too many directions", err);
+    }
+    float *room = vecna_allocate(allocator, dim + parts.directions * (dim + 1), sizeof *room);
+    if (!room) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a fingerprint of %s",
+                               r->name);
+    }
+    float *directions = room + dim;
+    float *variances = directions + parts.directions * dim;
+    status = get_tensor(r, keys->mean, dim, 0, room, err);
+    if (!status && parts.directions) {
+        status = get_tensor(r, keys->principal, parts.directions, dim, directions, err);
+        status =
+            status ? status : get_tensor(r, keys->variances, parts.directions, 0, variances, err);
+    }
+    parts.mean = room;
+    parts.principal = directions;
+    parts.variances = variances;
+    status = status ? status : vecna_space_from_parts(&parts, allocator, out, err);
+    vecna_release(allocator, room);
+    return status;
+}
+
 static vecna_status build(const reading *r, const vecna_allocator *allocator, vecna_map **out,
                           vecna_error *err) {
     size_t source_dim = 0, target_dim = 0;
@@ -271,6 +398,7 @@ static vecna_status build(const reading *r, const vecna_allocator *allocator, ve
     vecna_map *map = NULL;
     char *json = NULL;
     vecna_status status = check_version(r, err);
+    status = status ? status : check_checksum(r, err);
     status = status ? status : get_count(r, "source_dim", 1e9, &source_dim, err);
     status = status ? status : get_count(r, "target_dim", 1e9, &target_dim, err);
     status = status ? status : get_text(r, "source_name", &source_name, err);
@@ -287,7 +415,12 @@ static vecna_status build(const reading *r, const vecna_allocator *allocator, ve
     status = status ? status : get_description(r, map, err);
     status = status ? status : get_tensor(r, "bias", target_dim, 0, map->bias, err);
     status = status ? status : get_tensor(r, "weight", source_dim, target_dim, map->weights, err);
-    status = status ? status : check_checksum(r, map, err);
+    status = status ? status
+                    : get_space(r, &source_keys, source_name, source_dim, map->allocator,
+                                &map->source_space, err);
+    status = status ? status
+                    : get_space(r, &target_keys, target_name, target_dim, map->allocator,
+                                &map->target_space, err);
     if (status) {
         goto fail;
     }

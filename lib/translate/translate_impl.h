@@ -29,6 +29,8 @@ struct vecna_map {
     uint64_t checksum;
     vecna_verdict verdict;
     unsigned reasons;
+    vecna_space *source_space; /* fingerprints; NULL none */
+    vecna_space *target_space;
     int has_report;
     vecna_report report;
     vecna_candidate *candidates; /* owned; report.candidates points here */

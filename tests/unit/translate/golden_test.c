@@ -1,0 +1,112 @@
+/* Every method against its float64 definition (tests/reference/translate_reference.py): more rows than
+ * dimensions and fewer, wider targets and narrower ones. */
+#include "translate/translate_impl.h"
+
+#include "tests/unit/support/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Weights are rounded to float32; entries are of the order 1, those of small lambda of the order 10. */
+#define TOLERANCE 2e-6
+
+enum { TEXT = 1 << 17, MOST = 1 << 12 };
+
+static char line[TEXT];
+
+static int next_line(FILE *file) {
+    if (!fgets(line, TEXT, file)) {
+        return 0;
+    }
+    line[strcspn(line, "\n")] = '\0';
+    return 1;
+}
+
+/* The numbers behind a word. */
+static size_t read_numbers(double *out) {
+    char *at = strchr(line, ' ');
+    size_t count = 0;
+    while (at) {
+        char *end;
+        double value = strtod(at, &end);
+        if (end == at) {
+            break;
+        }
+        assert_true(count < MOST);
+        out[count++] = value;
+        at = end;
+    }
+    return count;
+}
+
+static void read_rows(FILE *file, const char *word, float *out, size_t floats) {
+    static double values[MOST];
+    assert_true(next_line(file));
+    assert_true(strncmp(line, word, strlen(word)) == 0);
+    assert_int_equal(read_numbers(values), floats);
+    for (size_t i = 0; i < floats; i++) {
+        out[i] = (float)values[i];
+    }
+}
+
+static void compare(FILE *file, const char *word, const float *got, size_t floats) {
+    static double wanted[MOST];
+    double scale = 1;
+    assert_true(next_line(file));
+    assert_true(strncmp(line, word, strlen(word)) == 0);
+    assert_int_equal(read_numbers(wanted), floats);
+    for (size_t i = 0; i < floats; i++) {
+        scale = fmax(scale, fabs(wanted[i]));
+    }
+    for (size_t i = 0; i < floats; i++) {
+        if (!(fabs(wanted[i] - (double)got[i]) <= TOLERANCE * scale)) {
+            fail_msg("%s %zu: expected %.9g, got %.9g", word, i, wanted[i], (double)got[i]);
+        }
+    }
+}
+
+static void methods_agree_with_the_reference(void **state) {
+    (void)state;
+    FILE *file = fopen("tests/vectors/translate.txt", "r");
+    static float source[MOST], target[MOST];
+    size_t rows = 0, source_dim = 0, target_dim = 0, recipes = 0;
+    assert_non_null(file);
+    while (next_line(file)) {
+        if (sscanf(line, "pairs %zu %zu %zu", &rows, &source_dim, &target_dim) == 3) {
+            read_rows(file, "source", source, rows * source_dim);
+            read_rows(file, "target", target, rows * target_dim);
+            continue;
+        }
+        char name[32];
+        vecna_translate_options options = {.resamples = 10};
+        vecna_recipe *recipe = &options.recipe;
+        assert_int_equal(sscanf(line, "recipe %31s %lf %lf %lf %zu", name, &recipe->lambda,
+                                &recipe->share, &recipe->exponent, &recipe->rank),
+                         5);
+        assert_true(vecna_method_parse(name, &recipe->method));
+        vecna_map *map = NULL;
+        vecna_error err = {0};
+        vecna_status status =
+            vecna_translate_fit(vecna_view_dense(source, rows, source_dim),
+                                vecna_view_dense(target, rows, target_dim), &options, &map, &err);
+        if (status) {
+            fail_msg("%s: %s", name, err.message);
+        }
+        assert_true(map->normalized);
+        assert_int_equal(map->rows_fit, rows);
+        print_message("%s %zu -> %zu\n", name, source_dim, target_dim);
+        compare(file, "weights", map->weights, source_dim * target_dim);
+        compare(file, "bias", map->bias, target_dim);
+        vecna_map_free(map);
+        recipes++;
+    }
+    assert_int_equal(recipes, 40);
+    fclose(file);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(methods_agree_with_the_reference)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
