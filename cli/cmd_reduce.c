@@ -1,7 +1,8 @@
 /* vecna reduce: fewer dimensions inside one space, and what that costs.
  *
- * Four ways are measured side by side on rows that nothing was learned from: their nearest neighbours
- * among the learned rows are looked up in the full space, in the reduced one, and after restoring.
+ * Four ways are measured side by side on rows that nothing was learned from: half of the sample is learned
+ * from, the other half is the corpus that held-out rows ask, in the full space, in the reduced one, and
+ * after restoring. What is written is learned from the whole sample.
  *   cut      the first N dimensions; restored by zeros
  *   random   a seeded orthonormal projection; restored by its transpose
  *   pca      the N directions that carry most of the rows, as vectors about the origin (cosines are angles
@@ -43,9 +44,11 @@ typedef struct way {
 
 typedef struct reduce_job {
     const reduce_options *options;
-    loaded test;         /* of --test, or empty */
-    vecna_matrix sample; /* (rows, full) unit rows that are learned from, and asked */
-    vecna_matrix asking; /* (rows, full) unit rows that ask */
+    loaded test;          /* of --test, or empty */
+    vecna_matrix sample;  /* (rows, full) unit rows */
+    vecna_matrix learned; /* the part that is learned from: a half to judge, then all */
+    vecna_matrix corpus;  /* the other half, which is asked */
+    vecna_matrix asking;  /* (rows, full) unit rows that ask */
     size_t full;
     uint64_t seen; /* rows of the file */
     vecna_random random;
@@ -99,6 +102,24 @@ static vecna_status visit_block(void *user, const loaded *file, const vecna_bloc
     return VECNA_OK;
 }
 
+/* Files are often sorted; halves and fifths of the sample must not be. */
+static vecna_status shuffle_sample(reduce_job *job, vecna_error *err) {
+    size_t bytes = job->full * sizeof(float);
+    float *kept = vecna_allocate(NULL, 1, bytes);
+    if (kept == NULL)
+        return no_memory(err);
+    for (size_t left = job->sample.rows; left > 1; left--) {
+        float *chosen =
+            job->sample.data + (size_t)vecna_random_below(&job->random, left) * job->full;
+        float *last = job->sample.data + (left - 1) * job->full;
+        memcpy(kept, chosen, bytes);
+        memmove(chosen, last, bytes);
+        memcpy(last, kept, bytes);
+    }
+    free(kept);
+    return VECNA_OK;
+}
+
 /* The rows that ask: of another file, or every fifth of the sample, which is then not learned from. */
 static vecna_status set_asking_apart(reduce_job *job, vecna_error *err) {
     size_t kept = 0, wanted = job->sample.rows / 5;
@@ -117,9 +138,8 @@ static vecna_status set_asking_apart(reduce_job *job, vecna_error *err) {
     }
     if (wanted > ASKED_MOST)
         wanted = ASKED_MOST;
-    job->asking =
-        vecna_matrix_dense(vecna_allocate(NULL, wanted + 1, job->full * sizeof(float)), 0,
-                           job->full);
+    job->asking = vecna_matrix_dense(vecna_allocate(NULL, wanted + 1, job->full * sizeof(float)), 0,
+                                     job->full);
     if (job->asking.data == NULL)
         return no_memory(err);
     for (size_t i = 0; i < job->sample.rows; i++) {
@@ -140,6 +160,8 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
     vecna_random_seed(&job->random, job->options->seed, 1);
     status = load_visiting(path, &format, visit_block, job, &ignored, err);
     unload(&ignored);
+    if (status == VECNA_OK)
+        status = shuffle_sample(job, err);
     if (status == VECNA_OK)
         status = set_asking_apart(job, err);
     if (status == VECNA_OK && (job->sample.rows < 20 || job->asking.rows < 4))
@@ -167,13 +189,16 @@ static vecna_status maps_of(const reduce_job *job, const float *directions, way 
     float *down = vecna_allocate(NULL, n * full, sizeof *down);
     vecna_map_weights weights = {0};
     vecna_status status;
+    vecna_map_free(one->down);
+    vecna_map_free(one->up);
+    one->down = one->up = NULL;
     if (down == NULL)
         return no_memory(err);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < full; j++)
             down[j * n + i] = directions[i * full + j];
     weights.normalized = 1;
-    weights.rows_fit = job->sample.rows;
+    weights.rows_fit = job->learned.rows;
     weights.weights = vecna_view_dense(down, full, n);
     status = vecna_map_from_weights(&weights, NULL, &one->down, err);
     weights.weights = vecna_view_dense(directions, n, full);
@@ -203,7 +228,8 @@ static vecna_status learn_random(const reduce_job *job, way *one, vecna_error *e
                                    .target_dim = job->full,
                                    .seed = job->options->seed};
     vecna_adapter *adapter = NULL;
-    vecna_status status = vecna_adapter_new(&options, &adapter, err); /* upwards: rows orthonormal */
+    vecna_status status =
+        vecna_adapter_new(&options, &adapter, err); /* upwards: rows orthonormal */
     if (status == VECNA_OK)
         status = maps_of(job, vecna_adapter_matrix_view(adapter).data, one, err);
     vecna_adapter_free(adapter);
@@ -222,7 +248,8 @@ static vecna_status learn_pca(const reduce_job *job, way *one, vecna_error *err)
     if (!gram || !values || !directions)
         status = no_memory(err);
     if (status == VECNA_OK)
-        status = vecna_linalg_gram_add(&sums, vecna_matrix_view(job->sample), (vecna_view){0}, err);
+        status =
+            vecna_linalg_gram_add(&sums, vecna_matrix_view(job->learned), (vecna_view){0}, err);
     if (status == VECNA_OK)
         status = vecna_linalg_eigen(gram, full, values, err);
     for (size_t i = 0; status == VECNA_OK && i < n * full; i++)
@@ -241,18 +268,31 @@ static vecna_status learn_restoring(const reduce_job *job, way *one, vecna_error
                                        .resamples = 200,
                                        .pool = job->pool};
     vecna_matrix cut = vecna_matrix_dense(
-        vecna_allocate(NULL, job->sample.rows, job->options->dim * sizeof(float)),
-        job->sample.rows, job->options->dim);
+        vecna_allocate(NULL, job->learned.rows, job->options->dim * sizeof(float)),
+        job->learned.rows, job->options->dim);
     vecna_status status = cut.data ? learn_cut(job, one, err) : no_memory(err);
     vecna_map_free(one->up);
     one->up = NULL;
     if (status == VECNA_OK)
-        status = vecna_map_apply(one->down, vecna_matrix_view(job->sample), cut, job->pool, err);
+        status = vecna_map_apply(one->down, vecna_matrix_view(job->learned), cut, job->pool, err);
     if (status == VECNA_OK)
-        status = vecna_translate_fit(vecna_matrix_view(cut), vecna_matrix_view(job->sample),
+        status = vecna_translate_fit(vecna_matrix_view(cut), vecna_matrix_view(job->learned),
                                      &options, &one->up, err);
     free(cut.data);
     return status;
+}
+
+static vecna_status learn(const reduce_job *job, int method, way *one, vecna_error *err) {
+    switch (method) {
+    case METHOD_CUT:
+        return learn_cut(job, one, err);
+    case METHOD_RANDOM:
+        return learn_random(job, one, err);
+    case METHOD_LEARNED:
+        return learn_restoring(job, one, err);
+    default:
+        return learn_pca(job, one, err);
+    }
 }
 
 /* ---- what it costs -------------------------------------------------------------------------------------- */
@@ -273,9 +313,8 @@ static vecna_status interval_of(const reduce_job *job, const double *values, vec
 }
 
 /* Share of the native neighbours that stand among those found in another form of both sides. */
-static vecna_status neighbours_kept(const reduce_job *job, const int64_t *native,
-                                    vecna_view corpus, vecna_view queries, vecna_interval *out,
-                                    vecna_error *err) {
+static vecna_status neighbours_kept(const reduce_job *job, const int64_t *native, vecna_view corpus,
+                                    vecna_view queries, vecna_interval *out, vecna_error *err) {
     size_t k = job->options->k, count = job->asking.rows;
     int64_t *found = vecna_allocate(NULL, count * k, sizeof *found);
     double *shares = vecna_allocate(NULL, count, sizeof *shares);
@@ -305,7 +344,7 @@ static vecna_status restored_cosine(const reduce_job *job, vecna_view restored, 
 
 static vecna_status judge(const reduce_job *job, const int64_t *native, way *one,
                           vecna_error *err) {
-    size_t n = job->options->dim, rows = job->sample.rows, asked = job->asking.rows;
+    size_t n = job->options->dim, rows = job->corpus.rows, asked = job->asking.rows;
     float *memory = vecna_allocate(NULL, (rows + asked) * (n + job->full), sizeof *memory);
     vecna_matrix small = vecna_matrix_dense(memory, rows, n);
     vecna_matrix small_asking, back, back_asking;
@@ -315,10 +354,10 @@ static vecna_status judge(const reduce_job *job, const int64_t *native, way *one
     small_asking = vecna_matrix_dense(memory + rows * n, asked, n);
     back = vecna_matrix_dense(memory + (rows + asked) * n, rows, job->full);
     back_asking = vecna_matrix_dense(back.data + rows * job->full, asked, job->full);
-    status = vecna_map_apply(one->down, vecna_matrix_view(job->sample), small, job->pool, err);
+    status = vecna_map_apply(one->down, vecna_matrix_view(job->corpus), small, job->pool, err);
     if (status == VECNA_OK)
-        status = vecna_map_apply(one->down, vecna_matrix_view(job->asking), small_asking,
-                                 job->pool, err);
+        status = vecna_map_apply(one->down, vecna_matrix_view(job->asking), small_asking, job->pool,
+                                 err);
     if (status == VECNA_OK)
         status = neighbours_kept(job, native, vecna_matrix_view(small),
                                  vecna_matrix_view(small_asking), &one->reduced, err);
@@ -339,19 +378,20 @@ static vecna_status judge(const reduce_job *job, const int64_t *native, way *one
 static vecna_status learn_and_judge(reduce_job *job, vecna_error *err) {
     size_t entries = job->asking.rows * job->options->k;
     int64_t *native = vecna_allocate(NULL, entries, sizeof *native);
-    vecna_status status = native ? rank(job, vecna_matrix_view(job->sample),
+    size_t half = job->sample.rows / 2;
+    job->learned = vecna_matrix_rows(job->sample, 0, half);
+    job->corpus = vecna_matrix_rows(job->sample, half, job->sample.rows - half);
+    vecna_status status = native ? rank(job, vecna_matrix_view(job->corpus),
                                         vecna_matrix_view(job->asking), native, err)
                                  : no_memory(err);
-    if (status == VECNA_OK)
-        status = learn_pca(job, &job->ways[METHOD_PCA], err);
-    if (status == VECNA_OK)
-        status = learn_cut(job, &job->ways[METHOD_CUT], err);
-    if (status == VECNA_OK)
-        status = learn_random(job, &job->ways[METHOD_RANDOM], err);
-    if (status == VECNA_OK)
-        status = learn_restoring(job, &job->ways[METHOD_LEARNED], err);
+    for (int i = 0; i < METHODS && status == VECNA_OK; i++)
+        status = learn(job, i, &job->ways[i], err);
     for (size_t i = 0; i < METHODS && status == VECNA_OK; i++)
         status = judge(job, native, &job->ways[i], err);
+    if (status == VECNA_OK) {
+        job->learned = job->sample;
+        status = learn(job, job->options->method, &job->ways[job->options->method], err);
+    }
     free(native);
     return status;
 }
@@ -366,10 +406,11 @@ static void print_report(const reduce_job *job) {
     static const char *const headers[] = {"method", "neighbours kept, reduced",
                                           "neighbours kept, restored", "cosine restored", ""};
     table t;
-    printf("%zu -> %zu dimensions; learned from %s rows, judged by %s others: share of their %zu nearest "
-           "neighbours that stay\n",
-           job->full, job->options->dim, grouped(job->sample.rows), grouped(job->asking.rows),
-           job->options->k);
+    printf("%zu -> %zu dimensions. Judged with %s rows learned from: share of the %zu nearest "
+           "neighbours\n"
+           "that stay when %s other rows ask yet %s others. The result is learned from all %s.\n",
+           job->full, job->options->dim, grouped(job->sample.rows / 2), job->options->k,
+           grouped(job->asking.rows), grouped(job->corpus.rows), grouped(job->sample.rows));
     table_start(&t, 5, headers);
     for (size_t i = 0; i < METHODS; i++) {
         table_cell(&t, "%s", method_names[i]);
@@ -382,7 +423,8 @@ static void print_report(const reduce_job *job) {
     puts("  The result is comparable with rows reduced the same way, and with no others.");
 }
 
-static void json_interval(vecna_json_writer *json, const char *key, const vecna_interval *interval) {
+static void json_interval(vecna_json_writer *json, const char *key,
+                          const vecna_interval *interval) {
     vecna_json_write_key(json, key);
     vecna_json_write_array_begin(json);
     vecna_json_write_f64(json, interval->value);
@@ -403,7 +445,9 @@ static int print_report_json(const reduce_job *job) {
     vecna_json_write_string(&json, method_names[job->options->method]);
     vecna_json_write_key(&json, "rows_learned");
     vecna_json_write_u64(&json, job->sample.rows);
-    vecna_json_write_key(&json, "rows_judged");
+    vecna_json_write_key(&json, "rows_asked");
+    vecna_json_write_u64(&json, job->corpus.rows);
+    vecna_json_write_key(&json, "rows_asking");
     vecna_json_write_u64(&json, job->asking.rows);
     for (size_t i = 0; i < METHODS; i++) {
         vecna_json_write_key(&json, method_names[i]);
@@ -448,7 +492,8 @@ int command_reduce(int argc, char **argv) {
     const option options[] = {
         {"dim", 'd', OPTION_COUNT, &o.dim, "N", "dimensions to keep (required)"},
         {"method", 0, OPTION_CHOICE, &o.method, "pca|cut|random|learned",
-         "pca keeps most; cut is for Matryoshka models;\nlearned cuts, and learns to restore (pca)"},
+         "pca keeps most; cut is for Matryoshka models;\nlearned cuts, and learns to restore "
+         "(pca)"},
         {"test", 0, OPTION_TEXT, &o.test, "FILE",
          "rows to judge with (default: a fifth of the sample)"},
         {"sample", 0, OPTION_COUNT, &o.sample, "N", "rows to learn from (20000)"},
@@ -456,19 +501,23 @@ int command_reduce(int argc, char **argv) {
         {"restore-map", 0, OPTION_TEXT, &o.restore_map, "MAP", "keep the way back"},
         {"k", 'k', OPTION_COUNT, &o.k, "N", "neighbours that should stay (10)"},
         {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of sample, projection and intervals (0)"},
-        {"format", 0, OPTION_TEXT, &o.out_format, "NAME", "format of OUT (default: told by its name)"},
+        {"format", 0, OPTION_TEXT, &o.out_format, "NAME",
+         "format of OUT (default: told by its name)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "the costs as one JSON object"},
         {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
         INPUT_OPTIONS(o.input),
     };
     const usage use = {
         "vecna reduce IN OUT --dim N [options]",
-        "Fewer dimensions inside one space: measures four ways on rows that nothing was learned from,\n"
+        "Fewer dimensions inside one space: measures four ways on rows that nothing was learned "
+        "from,\n"
         "prints what each keeps, and writes IN reduced by the chosen one. IN must be a file.",
-        options, sizeof options / sizeof options[0],
+        options,
+        sizeof options / sizeof options[0],
         "  vecna reduce vectors.3072.npy vectors.2048.npy --dim 2048\n"
         "  vecna reduce all.jsonl small.jsonl --dim 256 --method cut --restore-map back.vecna\n",
-        2, 2};
+        2,
+        2};
     const char *paths[2];
     size_t count;
     reduce_job job;

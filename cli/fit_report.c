@@ -5,18 +5,35 @@
 #include <math.h>
 #include <string.h>
 
+/* Of each method the best that was tried; all of them are in --json. */
+static int is_shown(const vecna_report *report, size_t index) {
+    const vecna_candidate *one = &report->candidates[index];
+    for (size_t i = 0; i < report->candidate_count; i++) {
+        const vecna_candidate *other = &report->candidates[i];
+        if (other->recipe.method == one->recipe.method && i != index && !one->chosen &&
+            (other->chosen || other->score > one->score ||
+             (!(other->score < one->score) && i < index)))
+            return 0;
+    }
+    return 1;
+}
+
 static void print_candidates(const vecna_report *report) {
     static const char *const headers[] = {"candidate", "score",  "against standing",
                                           "+-",        "cosine", ""};
     table t;
     if (report->candidate_count == 0)
         return;
-    printf("\nWhat was tried, on %s rows in %zu folds (score: mean of nDCG and MRR, held out)\n",
+    printf("\nWhat was tried, on %s rows in %zu folds: the best of each method (score: mean of "
+           "nDCG and "
+           "MRR, held out)\n",
            grouped(report->rows_select), report->folds_select);
     table_start(&t, 6, headers);
     for (size_t i = 0; i < report->candidate_count; i++) {
         const vecna_candidate *one = &report->candidates[i];
         char name[VECNA_RECIPE_NAME_BYTES];
+        if (!is_shown(report, i))
+            continue;
         vecna_recipe_name(&one->recipe, name);
         table_cell(&t, "%s", name);
         table_cell(&t, "%.3f", one->score);
@@ -113,7 +130,7 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about,
            report->cosine.value, report->cosine.low, report->cosine.high,
            report->cosine_mean_vector);
     print_truth(&report->truth, about->role);
-    if (report->neighbours.queries > 0)
+    if (report->neighbours.queries > 0 && report->rows_judged > 0)
         print_truth(&report->neighbours, about->role);
     print_verdict(report);
     printf("map: %s (%s)\n", map_path, name);
