@@ -148,10 +148,10 @@ typedef struct vecna_map_weights {
     const float *bias;       /* (target dim); NULL: zeros */
     const char *source_name; /* NULL: "" */
     const char *target_name;
-    int normalized;          /* bring results to length 1 */
-    int source_normalized;   /* divide rows by their length first */
-    size_t rows_fit;         /* that the weights were found on, for the record */
-    vecna_verdict verdict;   /* of whoever judged them; PASS is 0 */
+    int normalized;        /* bring results to length 1 */
+    int source_normalized; /* divide rows by their length first */
+    size_t rows_fit;       /* that the weights were found on, for the record */
+    vecna_verdict verdict; /* of whoever judged them; PASS is 0 */
 } vecna_map_weights;
 
 /* A map that applies given weights; they are copied. It has no report.

@@ -11,7 +11,7 @@ typedef struct applying {
     const vecna_map *map;
     vecna_view in;
     vecna_matrix out;
-    int normalized; /* bring the results to unit length */
+    int normalized;          /* bring the results to unit length */
     vecna_status failed[64]; /* by worker, to be looked at in the end */
 } applying;
 
@@ -57,7 +57,8 @@ static void apply_block(void *user, size_t begin, size_t end, size_t worker) {
         vecna_view_dense(a->map->weights, a->map->source_dim, a->map->target_dim),
         vecna_matrix_rows(a->out, begin, count), NULL, NULL);
     for (size_t i = begin; i < end && !status; i++) {
-        finish_row(a->map, a->normalized, a->in.data + i * a->in.stride, a->out.data + i * a->out.stride);
+        finish_row(a->map, a->normalized, a->in.data + i * a->in.stride,
+                   a->out.data + i * a->out.stride);
     }
     if (status) {
         a->failed[worker % 64] = status;

@@ -16,8 +16,8 @@ vecna_status vecna_map_from_weights(const vecna_map_weights *given,
         return vecna_error_set(err, VECNA_ERR_DIM, -1,
                                "weights of %zu x %zu (stride %zu) make no map", w.rows, w.dim,
                                w.stride);
-    status = vni_map_new(w.rows, w.dim, given->source_name, given->target_name, allocator, &map,
-                         err);
+    status =
+        vni_map_new(w.rows, w.dim, given->source_name, given->target_name, allocator, &map, err);
     if (status != VECNA_OK)
         return status;
     for (size_t i = 0; i < w.rows; i++)
