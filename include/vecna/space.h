@@ -137,9 +137,9 @@ typedef struct vecna_space_match {
     double gain_expected;       /* the same for held-out rows of the fingerprint */
     double z;                   /* how many standard deviations gain is above chance */
     size_t rows_judged;         /* rows looked at one by one, at most 128; 0: nothing can be said */
-    size_t rows_other; /* of them, those that would be refused alone: 1 in 100 in the median
-                                   set of the same model, up to half when the fingerprint knows one
-                                   narrow domain; all that come from another model */
+    size_t rows_other;          /* of them, those that would be refused alone: 1 in 100 in the
+                                   median set of the same model, up to half when the fingerprint
+                                   knows one narrow domain; nearly all that another model made */
 } vecna_space_match;
 
 /* Say how likely rows come from a space. One row gives a first answer, 16 a firm one.
