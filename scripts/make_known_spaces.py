@@ -4,7 +4,7 @@
     scripts/make_known_spaces.py ../shared/data        (needs NumPy)
 
 Mean and directions become int8. Spaces with a narrow cone are recognised by their mean and get 8 directions,
-near-isotropic ones need 32 (docs/space.md has the measurement). The score of held-out rows is taken after
+near-isotropic ones need 32, and the 384-dimensional models, which are each other's kin, 96 (docs/space.md). The score of held-out rows is taken after
 rounding, so that it is what the rounded fingerprint gives.
 """
 import base64
@@ -88,8 +88,10 @@ def main():
         rows, total = load(data, pattern)
         norm = np.linalg.norm(rows, axis=1)
         cone = np.linalg.norm(space_reference.unit(rows).mean(0))
-        near_isotropic = cone < 0.5 or "e5" in name
-        space = space_reference.Space(rows, directions=32 if near_isotropic else 8)
+        directions = 8 if cone >= 0.5 else 32
+        if rows.shape[1] == 384:
+            directions = 96
+        space = space_reference.Space(rows, directions=directions)
         mean8, mean_scale = int8(space.mean)
         principal8, _ = int8(space.principal)
         space.mean = mean8 * mean_scale

@@ -4,9 +4,10 @@
  * is the space rotated at random, which is what another model looks like.
  *
  *   projection  mean cosine to the mean direction. Narrow-cone models answer with this alone.
- *   gain        what remains after taking that direction away: its energy in the principal
- * directions, weighted by variance / (variance + mean variance), over what a random rotation would
- * give. Near-isotropic models, whose mean is their domain's and not their own, answer with this.
+ *   gain        of what remains without that direction, the energy in the principal directions,
+ *               each weighted by variance / (variance + mean variance), over what a random rotation
+ *               would give. Near-isotropic models, whose mean is their domain's and not their own,
+ *               answer with this.
  *
  * For A the weighted projection and S the second moments of the rows, gain is tr(AS) over
  * tr(A)tr(S)/D in D = dim - 1 dimensions, and under a uniform rotation tr(AS) has exactly that mean
@@ -34,6 +35,10 @@ const char *vecna_space_verdict_name(vecna_space_verdict verdict) {
         break;
     }
     return "unknown";
+}
+
+static int can_judge(const vecna_space_parts *parts) {
+    return parts->dim >= DIM_MIN && parts->rows >= ROWS_MIN && parts->directions > 0;
 }
 
 static double length_of(const float *values, size_t dim) {
@@ -71,9 +76,9 @@ double vni_likelihood(const vecna_space_parts *parts, const vecna_space_match *m
     double missing = relative < 1 ? 1 - relative : 0;
     double breadth = parts->breadth > 1 ? parts->breadth : 1;
     double rows = parts->rows < 5000 ? (double)parts->rows : 5000;
-    double logit = 8.826 + 1.996 * asinh(clamp(match->z, -8, 8) / 2) + 10.839 * agreement +
-                   5.048 * cone * relative - 9.898 * missing * pow(cone, 4) - 1.911 * log(breadth) -
-                   0.714 * log(rows);
+    double logit = 8.173 + 2.050 * asinh(clamp(match->z, -8, 8) / 2) + 10.404 * agreement +
+                   4.318 * cone * relative - 9.719 * missing * pow(cone, 4) - 1.641 * log(breadth) -
+                   0.809 * log(rows);
     return 1 / (1 + exp(-logit));
 }
 
@@ -83,12 +88,13 @@ double vni_likelihood(const vecna_space_parts *parts, const vecna_space_match *m
 typedef struct looked {
     const vecna_space_parts *parts;
     const vecna_allocator *allocator;
-    float *axis;  /* (dim) direction of the mean */
-    float *rows;  /* (GAIN_ROWS, dim) without their part along it */
-    float *along; /* (GAIN_ROWS, directions) */
-    float *gram;  /* (GAIN_ROWS, GAIN_ROWS) */
-    double *weight;
-    size_t kept; /* rows */
+    float *axis;              /* (dim) direction of the mean */
+    float *rows;              /* (GAIN_ROWS, dim) without their part along it */
+    float *along;             /* (GAIN_ROWS, directions) */
+    float *gram;              /* (GAIN_ROWS, GAIN_ROWS) */
+    double *weight;           /* (directions) */
+    double cosine[GAIN_ROWS]; /* of the kept rows to the axis */
+    size_t kept;              /* rows */
 } looked;
 
 static vecna_status looked_allocate(looked *l, vecna_error *err) {
@@ -130,6 +136,7 @@ static void project(looked *l, vecna_view rows, vecna_space_match *match) {
         match->rows++;
         if (!chosen)
             continue;
+        l->cosine[l->kept] = cosine;
         float *to = l->rows + l->kept++ * dim;
         for (size_t j = 0; j < dim; j++)
             to[j] = (float)(row[j] / norm - cosine * l->axis[j]);
@@ -138,11 +145,24 @@ static void project(looked *l, vecna_view rows, vecna_space_match *match) {
         match->projection = sum / (double)match->rows;
 }
 
-/* Gain and z of the kept rows. */
+/* Gain and z from a weighted energy, and the trace and squared norm of its second moments. */
+static void score_to_match(const vni_weights *weights, double dims, double score, double trace,
+                           double squares, vecna_space_match *match) {
+    double beside = squares - trace * trace / dims;
+    double chance = weights->sum * trace / dims;
+    double deviation =
+        weights->norm * sqrt(beside > 0 ? beside : 0) * sqrt(2 / ((dims - 1) * (dims + 2)));
+    if (chance > 0 && deviation > 0) {
+        match->gain = score / chance;
+        match->z = (score - chance) / deviation;
+    }
+}
+
+/* Gain and z of the kept rows together, and how many of them would be refused alone. */
 static vecna_status measure(looked *l, vecna_space_match *match, vecna_error *err) {
     const vecna_space_parts *parts = l->parts;
     size_t directions = parts->directions, kept = l->kept;
-    double dims = (double)parts->dim - 1, trace = 0, squares = 0, score = 0;
+    double dims = (double)parts->dim - 1, count = (double)kept, trace = 0, squares = 0, score = 0;
     vecna_view rows = vecna_view_dense(l->rows, kept, parts->dim);
     vecna_view principal = vecna_view_dense(parts->principal, directions, parts->dim);
     vecna_matrix along = vecna_matrix_dense(l->along, kept, directions);
@@ -155,30 +175,30 @@ static vecna_status measure(looked *l, vecna_space_match *match, vecna_error *er
     vni_weights weights = {.weight = l->weight};
     vni_weights_fill(parts, &weights);
     for (size_t i = 0; i < kept; i++) {
-        trace += l->gram[i * kept + i];
+        double energy = l->gram[i * kept + i], own = 0;
         for (size_t k = 0; k < kept; k++)
             squares += (double)l->gram[i * kept + k] * l->gram[i * kept + k];
-        for (size_t k = 0; k < directions; k++)
-            score +=
-                weights.weight[k] * l->along[i * directions + k] * l->along[i * directions + k];
+        for (size_t k = 0; k < directions; k++) {
+            double part = l->along[i * directions + k];
+            own += weights.weight[k] * part * part;
+        }
+        trace += energy;
+        score += own;
+        vecna_space_match alone = {.projection = l->cosine[i],
+                                   .projection_expected = match->projection_expected,
+                                   .gain = 1};
+        score_to_match(&weights, dims, own, energy, energy * energy, &alone);
+        match->rows_other += vni_likelihood(parts, &alone) < VECNA_SPACE_REFUSE;
     }
-    double count = (double)kept;
-    trace /= count;
-    squares = squares / (count * count) - trace * trace / dims;
-    double chance = weights.sum * trace / dims;
-    double deviation =
-        weights.norm * sqrt(squares > 0 ? squares : 0) * sqrt(2 / ((dims - 1) * (dims + 2)));
-    if (chance > 0 && deviation > 0) {
-        match->gain = score / count / chance;
-        match->z = (score / count - chance) / deviation;
-    }
+    match->rows_judged = kept;
+    score_to_match(&weights, dims, score / count, trace / count, squares / (count * count), match);
     return VECNA_OK;
 }
 
 static void judge(const vecna_space_parts *parts, vecna_space_match *match) {
     match->likelihood = 0.5;
     match->verdict = VECNA_SPACE_UNKNOWN;
-    if (parts->dim < DIM_MIN || parts->rows < ROWS_MIN || parts->directions == 0)
+    if (!can_judge(parts))
         return;
     match->likelihood = vni_likelihood(parts, match);
     if (match->likelihood >= VECNA_SPACE_ACCEPT)
@@ -216,7 +236,7 @@ vecna_status vecna_space_check(const vecna_space *space, vecna_view rows,
                             rows.rows, *parts.name ? parts.name : "(unnamed)");
         goto done;
     }
-    if (parts.directions && parts.dim >= DIM_MIN && l.kept)
+    if (can_judge(&parts) && l.kept)
         status = measure(&l, &match, err);
     if (status != VECNA_OK)
         goto done;

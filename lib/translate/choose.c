@@ -578,7 +578,12 @@ vecna_status vni_choose(const vni_fit *fit, const vni_moments *moments, const si
     candidates[chosen].chosen = 1;
     *out = (vni_choice){allocator,  candidates[chosen].recipe,
                         candidates, c->candidate_count,
-                        c->count,   c->fold_count};
+                        c->count,   c->fold_count,
+                        {0}};
+    if (c->fold_count == 1) {
+        out->basis = c->folds[0].basis;
+        c->folds[0].basis = (vni_basis){0};
+    }
 done:
     free_comparison(c);
     vecna_release(allocator, c);
@@ -587,5 +592,6 @@ done:
 
 void vni_choice_free(vni_choice *choice) {
     vecna_release(choice->allocator, choice->candidates);
+    vni_basis_free(&choice->basis);
     *choice = (vni_choice){0};
 }

@@ -7,7 +7,8 @@
  *   5 choose on all rows that are not set aside, fit the map that is delivered
  *
  * Fit, select and report never share a row of one group: choosing happens inside the rows that a
- * reported map was fitted on. With many rows one fold is enough, and 5 keeps the recipe of 3. The
+ * reported map was fitted on. With many rows one fold of each kind is enough: fit, select and report
+ * are then three parts of the rows, and 5 keeps the recipe of 3. The
  * delivered map has seen the reported rows (not the judged ones), so the report is a little too
  * strict, never too kind. */
 #include "translate/translate_impl.h"
@@ -575,7 +576,13 @@ static vecna_status report_fold(fitting *f, size_t fold, vecna_error *err) {
     const vni_moments *sums = moments.memory ? &moments : NULL;
     status =
         status ? status : vni_choose(&f->fit, sums, train, trained, f->folds == 1, &f->choice, err);
-    status = status ? status : vni_basis_new(sums, pairs, train, trained, &basis, err);
+    if (!status &&
+        f->choice.basis.rank) { /* what chose has seen enough: three parts, no fourth fit */
+        basis = f->choice.basis;
+        f->choice.basis = (vni_basis){0};
+    } else if (!status) {
+        status = vni_basis_new(sums, pairs, train, trained, &basis, err);
+    }
     vni_moments_free(&moments);
     if (status) {
         goto done;

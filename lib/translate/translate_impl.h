@@ -230,6 +230,7 @@ typedef struct vni_choice {
     size_t candidate_count;
     size_t rows; /* on which they were compared */
     size_t folds;
+    vni_basis basis; /* with one fold: of the rows beside it; rank 0 otherwise */
 } vni_choice;
 
 /* Choose a recipe on the listed rows by cross-fitting; moments are theirs, or NULL where rows are

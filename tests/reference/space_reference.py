@@ -12,8 +12,8 @@ import sys
 import numpy as np
 
 HELD_OUT = 5
-CALIBRATION = dict(constant=8.826, z=1.996, agreement=10.839, cone=5.048, missing=-9.898,
-                   breadth=-1.911, rows=-0.714)
+CALIBRATION = dict(constant=8.173, z=2.050, agreement=10.404, cone=4.318, missing=-9.719,
+                   breadth=-1.641, rows=-0.809)
 
 
 def unit(rows):

@@ -253,6 +253,24 @@ static void too_little_is_unknown(void **state) {
     assert_string_equal(vecna_space_verdict_name((vecna_space_verdict)9), "unknown");
 }
 
+/* A set of two models: half of its rows would be refused alone. */
+static void mixtures_show_in_the_rows(void **state) {
+    const real_set *ada = &sets[index_of("ada-products")],
+                   *small = &sets[index_of("3small-hotels")];
+    size_t dim = ada->dim;
+    float *mixed = malloc(60 * dim * sizeof *mixed);
+    (void)state;
+    assert_non_null(mixed);
+    for (size_t i = 0; i < 60; i++)
+        memcpy(mixed + i * dim, (i % 2 ? ada : small)->data + i / 2 * dim, dim * sizeof *mixed);
+    vecna_space_match match = match_of("ada-hotels", vecna_view_dense(mixed, 60, dim));
+    assert_int_equal(match.rows_judged, 60);
+    assert_int_equal(match.rows_other, 30);
+    match = match_of("ada-hotels", real_set_rows(ada, 48));
+    assert_int_equal(match.rows_other, 0);
+    free(mixed);
+}
+
 static vecna_status check_once(void *user, const vecna_allocator *allocator, vecna_error *err) {
     vecna_space_match match;
     const size_t *i = user;
@@ -361,6 +379,7 @@ int main(void) {
         cmocka_unit_test(rows_without_direction_are_left_out),
         cmocka_unit_test(dimensions_must_agree),
         cmocka_unit_test(too_little_is_unknown),
+        cmocka_unit_test(mixtures_show_in_the_rows),
         cmocka_unit_test(memory_may_fail),
         cmocka_unit_test(known_spaces_are_recognised),
         cmocka_unit_test(unknown_spaces_are_not),

@@ -183,6 +183,32 @@ static void good_pairs_pass_in_both_roles(void **state) {
     free_pairs(&made);
 }
 
+/* With many rows each part is one fold, and the report is of the map that the choice was made with. */
+static void many_pairs_are_cut_into_three_parts(void **state) {
+    (void)state;
+    enum { ROWS = 13000 };
+    pairs made = make_pairs(ROWS, 7, 5, 17);
+    uint64_t *groups = malloc(ROWS * sizeof *groups);
+    assert_non_null(groups);
+    for (size_t i = 0; i < ROWS; i++) {
+        groups[i] = i;
+    }
+    vecna_translate_options options = {
+        .recipe = {.method = VECNA_METHOD_RIDGE}, .groups = groups, .resamples = 10};
+    vecna_map *map = fit_pairs(&made, &options);
+    const vecna_report *report = vecna_map_report(map);
+    assert_int_equal(report->folds_report, 1);
+    assert_int_equal(report->rows_report, ROWS / 5);
+    assert_int_equal(report->folds_select, 1);
+    assert_int_equal(report->rows_select, 2000);
+    assert_int_equal(report->rows_fit, ROWS);
+    assert_int_equal(report->truth.queries, 1000);
+    assert_int_equal(report->verdict, VECNA_VERDICT_PASS);
+    vecna_map_free(map);
+    free(groups);
+    free_pairs(&made);
+}
+
 static void every_method_can_be_asked_for(void **state) {
     (void)state;
     pairs made = make_pairs(80, 8, 10, 7);
@@ -507,6 +533,7 @@ int main(void) {
         cmocka_unit_test(rotating_the_source_changes_nothing),
         cmocka_unit_test(the_order_of_pairs_changes_nothing),
         cmocka_unit_test(good_pairs_pass_in_both_roles),
+        cmocka_unit_test(many_pairs_are_cut_into_three_parts),
         cmocka_unit_test(every_method_can_be_asked_for),
         cmocka_unit_test(shuffled_pairs_fail),
         cmocka_unit_test(unrelated_sets_and_noise_fail),
