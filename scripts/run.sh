@@ -39,9 +39,9 @@ run translate $data/docs/new.mpnet.768.npy $out/new.mpnet-as-ada.1536.npy --map 
 
 say "Nearest neighbours of one new document: before (native mpnet), and after (translated from ada-002)"
 run search $data/docs/pairs.mpnet.768.npy $data/docs/new.mpnet.768.npy --corpus-texts $data/docs/pairs.jsonl \
-    --query-texts $data/docs/new.jsonl --rows 0 -k 3
+    --query-texts $data/docs/new.jsonl --rows 3 -k 3
 run search $data/docs/pairs.mpnet.768.npy $out/new.ada-as-mpnet.768.npy --corpus-texts $data/docs/pairs.jsonl \
-    --query-texts $data/docs/new.jsonl --rows 0 -k 3
+    --query-texts $data/docs/new.jsonl --rows 3 -k 3
 
 say "384 -> 768 where retrieval is hard, with judged queries: MiniLM into mpnet on dictionary definitions"
 run fit $data/glosses/pairs.minilm.384.npy $data/glosses/pairs.mpnet.768.npy --texts $data/glosses/pairs.jsonl \
