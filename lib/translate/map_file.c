@@ -368,8 +368,14 @@ static vecna_status get_space(const reading *r, const space_keys *keys, const ch
     parts.rows = rows;
     parts.unit = (int)unit;
     parts.directions = principal && principal->rank == 2 ? (size_t)principal->shape[0] : 0;
-    if (parts.directions > VECNA_SPACE_DIRECTIONS_MAX) {
-        return malformed(r, "a fingerprint of too many directions", err);
+    /* what the object would refuse as a wrong argument is a wrong file here, and no memory is asked
+     * for before it is known that the file has as much */
+    if (parts.directions > VECNA_SPACE_DIRECTIONS_MAX || parts.directions > dim / 2 ||
+        (parts.directions && principal->shape[1] != dim)) {
+        return malformed(r, "the directions of a fingerprint do not go with its dimension", err);
+    }
+    if (strlen(name) >= VECNA_SPACE_NAME_BYTES) {
+        return malformed(r, "the name of a space with a fingerprint is too long", err);
     }
     float *room = vecna_allocate(allocator, dim + parts.directions * (dim + 1), sizeof *room);
     if (!room) {
