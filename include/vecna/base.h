@@ -77,7 +77,8 @@ VECNA_API const char *vecna_status_name(vecna_status status);
 VECNA_API const char *vecna_status_sentence(vecna_status status);
 
 /* Fill err (unless NULL) and return status, so that a failing function can `return` it in one line.
- * A message that is too long is cut at a UTF-8 boundary. Safe from any thread. */
+ * A message that is too long is cut at a UTF-8 boundary; control characters and bytes that are no
+ * UTF-8 become question marks. Safe from any thread. */
 VECNA_API vecna_status vecna_error_set(vecna_error *err, vecna_status status, int64_t position,
                                        const char *format, ...) VECNA_PRINTF(4, 5);
 

@@ -73,4 +73,33 @@ static inline uint16_t vni_bf16_of_float(float value) {
     return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : rounded);
 }
 
+/* Length of the UTF-8 sequence that starts at `at`, 0 when it is ill-formed or cut off. The lead
+ * byte tells; the second byte alone needs a range of its own (table 3-7 of Unicode). */
+static inline size_t vni_utf8_sequence(const unsigned char *at, size_t bytes) {
+    unsigned char lead = at[0];
+    unsigned char low = 0x80;
+    unsigned char high = 0xBF;
+    size_t length;
+
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xC2 || lead > 0xF4)
+        return 0;
+    length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (lead == 0xE0)
+        low = 0xA0; /* shorter would do */
+    else if (lead == 0xED)
+        high = 0x9F; /* surrogates */
+    else if (lead == 0xF0)
+        low = 0x90; /* shorter would do */
+    else if (lead == 0xF4)
+        high = 0x8F; /* above U+10FFFF */
+    if (bytes < length || at[1] < low || at[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    return length;
+}
+
 #endif

@@ -1,6 +1,9 @@
 /* Names and sentences come out of one list in the public header, so that they cannot drift apart.
- */
-#include "vecna/base.h"
+ *
+ * Messages quote what stands in files, which may be anything: no byte that is not UTF-8 gets into
+ * one, or no JSON could carry it, and no control character, or a file could move the cursor of
+ * whoever reads about it. */
+#include "base/base_impl.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +53,22 @@ static void cut_at_character(char *message, size_t length) {
         message[lead - 1] = '\0';
 }
 
+/* A question mark for every control character and every byte that is no UTF-8. */
+static void make_showable(char *message) {
+    unsigned char *at = (unsigned char *)message;
+    size_t left = strlen(message);
+    while (left > 0) {
+        size_t length = vni_utf8_sequence(at, left);
+        const int control = at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] < 0xA0);
+        if (length == 0 || control) {
+            length = length ? length : 1;
+            memset(at, '?', length);
+        }
+        at += length;
+        left -= length;
+    }
+}
+
 vecna_status vecna_error_set(vecna_error *err, vecna_status status, int64_t position,
                              const char *format, ...) {
     va_list arguments;
@@ -66,5 +85,6 @@ vecna_status vecna_error_set(vecna_error *err, vecna_status status, int64_t posi
         snprintf(err->message, sizeof err->message, "%s", vecna_status_sentence(status));
     else if ((size_t)length >= sizeof err->message)
         cut_at_character(err->message, sizeof err->message - 1);
+    make_showable(err->message);
     return status;
 }

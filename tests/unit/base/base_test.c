@@ -30,6 +30,27 @@ static void error_is_cut_at_a_character(void **state) {
     }
 }
 
+/* What files hold is quoted in messages: it must reach neither a terminal nor a JSON writer raw. */
+static void messages_can_be_shown(void **state) {
+    static const char *const texts[][2] = {
+        {"\xC3\xA4 \xE6\x9D\xB1 \xF0\x9F\x98\x80", "\xC3\xA4 \xE6\x9D\xB1 \xF0\x9F\x98\x80"},
+        {"a\xFF\xC3", "a??"},
+        {"\xE6\x9D'", "??'"},
+        {"\xC0\xAF\xED\xA0\x80", "?????"},
+        {"\x1B[2J\n\t\x7F", "?[2J???"},
+        {"\xC2\x9B"
+         "1m\xC2\xA0",
+         "??1m\xC2\xA0"},
+        {"", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        vecna_error err;
+        vecna_error_set(&err, VECNA_ERR_FORMAT, 0, "%s", texts[i][0]);
+        assert_string_equal(err.message, texts[i][1]);
+    }
+}
+
 static void sizes_are_checked(void **state) {
     size_t out = 5;
     (void)state;
@@ -130,6 +151,7 @@ static void pool_survives_failing_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_status_has_words),
+        cmocka_unit_test(messages_can_be_shown),
         cmocka_unit_test(error_is_cut_at_a_character),
         cmocka_unit_test(sizes_are_checked),
         cmocka_unit_test(dtypes_have_sizes),
