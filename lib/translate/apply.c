@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { BLOCK_ROWS = 256 };
+enum { BLOCK_ROWS = 1024 };
 
 typedef struct applying {
     const vecna_map *map;
