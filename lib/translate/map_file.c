@@ -5,8 +5,6 @@
  * version is looked at before anything else that a later version might change. */
 #include "translate/translate_impl.h"
 
-#include "vecna/codec.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -320,7 +318,14 @@ static vecna_status get_description(const reading *r, vecna_map *map, vecna_erro
     return status;
 }
 
-/* The metadata, the tensors' names and shapes, and the whole data section, as the file has them. */
+uint64_t vni_map_file_checksum(const vecna_safetensors *file, const unsigned char *data) {
+    uint64_t checksum = hash_metadata(file->metadata, file->metadata_count);
+    for (size_t i = 0; i < file->entries_count; i++) {
+        checksum = hash_entry(checksum, &file->entries[i]);
+    }
+    return vni_hash(checksum, data + file->data_offset, (size_t)file->data_bytes);
+}
+
 static vecna_status check_checksum(const reading *r, vecna_error *err) {
     const char *text;
     char wanted[TEXT_BYTES];
@@ -328,12 +333,7 @@ static vecna_status check_checksum(const reading *r, vecna_error *err) {
     if (status) {
         return status;
     }
-    uint64_t checksum = hash_metadata(r->file->metadata, r->file->metadata_count);
-    for (size_t i = 0; i < r->file->entries_count; i++) {
-        checksum = hash_entry(checksum, &r->file->entries[i]);
-    }
-    checksum = vni_hash(checksum, r->data + r->file->data_offset, (size_t)r->file->data_bytes);
-    snprintf(wanted, sizeof wanted, "%016" PRIx64, checksum);
+    snprintf(wanted, sizeof wanted, "%016" PRIx64, vni_map_file_checksum(r->file, r->data));
     return strcmp(text, wanted) == 0
                ? VECNA_OK
                : vecna_error_set(
