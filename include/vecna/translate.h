@@ -123,8 +123,8 @@ typedef struct vecna_map vecna_map;
  *   target  (rows, target dim)
  *   options may be NULL
  *   out     the map with its report; a map whose verdict is FAIL is delivered too
- * Split:    groups of duplicates stay together. Up to 5,000 groups every fifth is reported by maps
- *           that did not see it, in turn until 1,000 rows are reported; with more, one fifth (at
+ * Split:    groups of duplicates stay together. Up to 4,000 pairs every fifth is reported by maps
+ *           that did not see it, in turn until 800 rows are reported; with more, one fifth (at
  *           most 4,000 rows) is. Inside the rest the recipe is chosen by cross-fitting.
  * Numerics: means, products, factorisations and coefficients in float64; held-out rows are
  *           translated in float32. Deterministic for a seed on one machine and library.
