@@ -479,5 +479,7 @@ int command_translate(int argc, char **argv) {
                            "--chain");
     if (o.normalize && o.no_normalize)
         return usage_error(&use, "--normalize and --no-normalize exclude each other");
+    if (o.maps.count && (o.adapter || o.truncate_mode || o.pad_mode || o.seed))
+        return usage_error(&use, "--adapter, its modes and --seed go with --dim, not with --map");
     return translate_file(&o, paths[0], paths[1]);
 }

@@ -343,10 +343,11 @@ static vecna_status jsonl_open(vecna_reader *reader, vecna_error *err) {
     if (found.dim == 0 && reader->options.vector_field)
         return missing(reader, "vector", reader->options.vector_field, err);
     if (found.dim == 0)
-        return vecna_error_set(err, VECNA_ERR_NOT_FOUND, (int64_t)state->line,
-                               "the first record of %s has no field embedding, vector or values "
-                               "with an array of numbers; name the field that holds the vectors",
-                               reader->input.name);
+        return vecna_error_set(
+            err, VECNA_ERR_NOT_FOUND, (int64_t)state->line,
+            "the first record of %s has no field embedding, vector or values "
+            "with an array of numbers; name the field that holds the vectors (--vector-field)",
+            reader->input.name);
     if (reader->options.id_field && !found.has_id)
         return missing(reader, "id", reader->options.id_field, err);
     if (reader->options.text_field && !found.has_text)
