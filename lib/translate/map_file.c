@@ -318,12 +318,20 @@ static vecna_status get_description(const reading *r, vecna_map *map, vecna_erro
     return status;
 }
 
+<<<<<<< HEAD
 uint64_t vni_map_file_checksum(const vecna_safetensors *file, const unsigned char *data) {
+=======
+uint64_t vni_map_file_checksum(const vecna_safetensors *file, const void *data) {
+>>>>>>> heads/fuzz
     uint64_t checksum = hash_metadata(file->metadata, file->metadata_count);
     for (size_t i = 0; i < file->entries_count; i++) {
         checksum = hash_entry(checksum, &file->entries[i]);
     }
+<<<<<<< HEAD
     return vni_hash(checksum, data + file->data_offset, (size_t)file->data_bytes);
+=======
+    return vni_hash(checksum, data, (size_t)file->data_bytes);
+>>>>>>> heads/fuzz
 }
 
 static vecna_status check_checksum(const reading *r, vecna_error *err) {
@@ -333,7 +341,12 @@ static vecna_status check_checksum(const reading *r, vecna_error *err) {
     if (status) {
         return status;
     }
+<<<<<<< HEAD
     snprintf(wanted, sizeof wanted, "%016" PRIx64, vni_map_file_checksum(r->file, r->data));
+=======
+    snprintf(wanted, sizeof wanted, "%016" PRIx64,
+             vni_map_file_checksum(r->file, r->data + r->file->data_offset));
+>>>>>>> heads/fuzz
     return strcmp(text, wanted) == 0
                ? VECNA_OK
                : vecna_error_set(
@@ -367,8 +380,14 @@ static vecna_status get_space(const reading *r, const space_keys *keys, const ch
     parts.rows = rows;
     parts.unit = (int)unit;
     parts.directions = principal && principal->rank == 2 ? (size_t)principal->shape[0] : 0;
-    if (parts.directions > VECNA_SPACE_DIRECTIONS_MAX) {
-        return malformed(r, "a fingerprint of too many directions", err);
+    /* what the object would refuse as a wrong argument is a wrong file here, and no memory is asked
+     * for before it is known that the file has as much */
+    if (parts.directions > VECNA_SPACE_DIRECTIONS_MAX || parts.directions > dim / 2 ||
+        (parts.directions && principal->shape[1] != dim)) {
+        return malformed(r, "the directions of a fingerprint do not go with its dimension", err);
+    }
+    if (strlen(name) >= VECNA_SPACE_NAME_BYTES) {
+        return malformed(r, "the name of a space with a fingerprint is too long", err);
     }
     float *room = vecna_allocate(allocator, dim + parts.directions * (dim + 1), sizeof *room);
     if (!room) {
