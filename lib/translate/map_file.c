@@ -318,20 +318,12 @@ static vecna_status get_description(const reading *r, vecna_map *map, vecna_erro
     return status;
 }
 
-<<<<<<< HEAD
-uint64_t vni_map_file_checksum(const vecna_safetensors *file, const unsigned char *data) {
-=======
 uint64_t vni_map_file_checksum(const vecna_safetensors *file, const void *data) {
->>>>>>> heads/fuzz
     uint64_t checksum = hash_metadata(file->metadata, file->metadata_count);
     for (size_t i = 0; i < file->entries_count; i++) {
         checksum = hash_entry(checksum, &file->entries[i]);
     }
-<<<<<<< HEAD
-    return vni_hash(checksum, data + file->data_offset, (size_t)file->data_bytes);
-=======
     return vni_hash(checksum, data, (size_t)file->data_bytes);
->>>>>>> heads/fuzz
 }
 
 static vecna_status check_checksum(const reading *r, vecna_error *err) {
@@ -341,12 +333,8 @@ static vecna_status check_checksum(const reading *r, vecna_error *err) {
     if (status) {
         return status;
     }
-<<<<<<< HEAD
-    snprintf(wanted, sizeof wanted, "%016" PRIx64, vni_map_file_checksum(r->file, r->data));
-=======
     snprintf(wanted, sizeof wanted, "%016" PRIx64,
              vni_map_file_checksum(r->file, r->data + r->file->data_offset));
->>>>>>> heads/fuzz
     return strcmp(text, wanted) == 0
                ? VECNA_OK
                : vecna_error_set(

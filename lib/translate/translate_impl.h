@@ -46,15 +46,9 @@ VECNA_CHECK vecna_status vni_map_new(size_t source_dim, size_t target_dim, const
 /* Tensors are set: compute the checksum that names the map. */
 void vni_map_seal(vecna_map *map);
 
-<<<<<<< HEAD
-/* Checksum of a map file (docs/map-format.md): the metadata, the tensors' names and shapes, and the
- * whole data section, as the file of which `data` is the start has them. */
-uint64_t vni_map_file_checksum(const vecna_safetensors *file, const unsigned char *data);
-=======
 /* The checksum that a map file must carry: over its metadata, its tensors' names and shapes, and its
  * data section, as the file has them. Private to the map file and to its fuzzer. */
 uint64_t vni_map_file_checksum(const struct vecna_safetensors *file, const void *data);
->>>>>>> heads/fuzz
 
 /* Print the report and keep it in map->report_json. */
 VECNA_CHECK vecna_status vni_map_print_report(vecna_map *map, vecna_error *err);
