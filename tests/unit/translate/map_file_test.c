@@ -182,7 +182,7 @@ static vecna_status resealed(const char *from, const char *to, vecna_error *err)
     vecna_safetensors *file = NULL;
     vecna_status status = vecna_safetensors_parse(data, bytes, bytes, NULL, &file, err);
     if (!status) {
-        uint64_t hash = vni_map_file_checksum(file, data);
+        uint64_t hash = vni_map_file_checksum(file, data + file->data_offset);
         char text[20];
         snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
         const char *old = vecna_safetensors_text(file, "checksum");
