@@ -71,7 +71,7 @@ static vecna_status examine(inspection *look, const vecna_health_options *option
     return status;
 }
 
-/* ---- for people ---------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static void print_fault(const char *name, const vecna_health_fault *fault) {
     if (fault->count == 0)
@@ -128,7 +128,7 @@ static void print_report(const inspection *look) {
         printf("  duplicates were looked for among the first distinct rows only; more may exist\n");
 }
 
-/* ---- for machines ---------------------------------------------------------------------------------- */
+/* ---- for machines ---------------------------------------------------------------------------- */
 
 static void key_number(vecna_json_writer *json, const char *key, double value) {
     vecna_json_write_key(json, key);
@@ -218,7 +218,7 @@ static int print_report_json(const inspection *look) {
     return print_json(&json, stdout);
 }
 
-/* ---- maps --------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 static int print_map(const char *path, const vecna_map *map, bool as_json) {
     vecna_map_info about = vecna_map_about(map);

@@ -72,7 +72,7 @@ static vecna_status no_memory(vecna_error *err) {
                            "not enough memory; --sample takes fewer rows to learn from");
 }
 
-/* ---- the sample ------------------------------------------------------------------------------------ */
+/* ---- the sample ------------------------------------------------------------------------------ */
 
 /* Reservoir sampling: every row of the file has the same chance, whatever its length. */
 static vecna_status visit_block(void *user, const loaded *file, const vecna_block *block,
@@ -180,7 +180,7 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
     return status;
 }
 
-/* ---- the ways ---------------------------------------------------------------------------------------- */
+/* ---- the ways -------------------------------------------------------------------------------- */
 
 /* Down by the rows of `directions` (N, full), up by their transpose. */
 static vecna_status maps_of(const reduce_job *job, const float *directions, way *one,
@@ -295,7 +295,7 @@ static vecna_status learn(const reduce_job *job, int method, way *one, vecna_err
     }
 }
 
-/* ---- what it costs -------------------------------------------------------------------------------------- */
+/* ---- what it costs --------------------------------------------------------------------------- */
 
 static vecna_status rank(const reduce_job *job, vecna_view corpus, vecna_view queries,
                          int64_t *rows, vecna_error *err) {
@@ -396,7 +396,7 @@ static vecna_status learn_and_judge(reduce_job *job, vecna_error *err) {
     return status;
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void interval_cell(table *t, const vecna_interval *interval) {
     table_cell(t, "%.3f [%.3f, %.3f]", interval->value, interval->low, interval->high);

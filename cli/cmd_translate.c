@@ -158,8 +158,7 @@ static vecna_status write_block(void *user, size_t index, vecna_error *err) {
     return vecna_writer_write(work->writer, rows, mine->kept, err);
 }
 
-/* ---- the job ------------------------------------------------------------------------------------
- */
+/* ---- the job --------------------------------------------------------------------------------- */
 
 static void close_job(job *work) {
     for (size_t i = 0; work->slots && i < work->slot_count; i++) {

@@ -352,8 +352,7 @@ vecna_status load_texts(const char *path, loaded *into, vecna_error *err) {
     return status;
 }
 
-/* ---- ids ----------------------------------------------------------------------------------------
- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 struct id_index {
     size_t slots; /* a power of two, at least twice the rows */

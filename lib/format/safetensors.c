@@ -219,8 +219,7 @@ static int safetensors_detect(const vni_head *head) {
     return bytes >= 2 && bytes <= MAX_HEADER_BYTES ? VNI_CERTAIN : VNI_NO;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 typedef struct safetensors_output {
     size_t header_bytes; /* with the first 8 */

@@ -184,8 +184,7 @@ vecna_status vecna_writer_write(vecna_writer *writer, vecna_view rows, const vec
     return status;
 }
 
-/* ---- where formats send their bytes -----------------------------------------------------------
- */
+/* ---- where formats send their bytes ---------------------------------------------------------- */
 
 static vecna_status spool_all(vecna_writer *writer, const unsigned char *data, size_t bytes,
                               vecna_error *err) {

@@ -82,8 +82,7 @@ double vni_likelihood(const vecna_space_parts *parts, const vecna_space_match *m
     return 1 / (1 + exp(-logit));
 }
 
-/* ---- the rows
- * ------------------------------------------------------------------------------------ */
+/* ---- the rows -------------------------------------------------------------------------------- */
 
 typedef struct looked {
     const vecna_space_parts *parts;

@@ -283,8 +283,7 @@ static void memory_may_fail(void **state) {
     assert_survives_failing_memory(check_once, &i);
 }
 
-/* ---- known spaces
- * ------------------------------------------------------------------------------------- */
+/* ---- known spaces ---------------------------------------------------------------------------- */
 
 static void known_spaces_are_recognised(void **state) {
     static const char *const expected[][2] = {

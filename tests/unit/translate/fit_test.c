@@ -45,7 +45,7 @@ static double furthest(const float *a, const float *b, size_t count) {
     return most;
 }
 
-/* ---- what must come out ---------------------------------------------------------------------------- */
+/* ---- what must come out ---------------------------------------------------------------------- */
 
 static void a_pure_rotation_is_recovered(void **state) {
     (void)state;
@@ -234,7 +234,7 @@ static void every_method_can_be_asked_for(void **state) {
     free_pairs(&made);
 }
 
-/* ---- the verdict must be able to say no ------------------------------------------------------------- */
+/* ---- the verdict must be able to say no ------------------------------------------------------ */
 
 static vecna_verdict verdict_of(vecna_matrix source, vecna_matrix target, unsigned *reasons) {
     vecna_translate_options options = {.resamples = 200};
@@ -289,7 +289,7 @@ static void twenty_pairs_of_1536_fail(void **state) {
     free_pairs(&made);
 }
 
-/* ---- duplicates, queries, judgements --------------------------------------------------------------- */
+/* ---- duplicates, queries, judgements --------------------------------------------------------- */
 
 static void duplicates_stay_together(void **state) {
     (void)state;
@@ -429,7 +429,7 @@ static void when_all_rows_are_judged_they_are_cross_fitted(void **state) {
     free_pairs(&made);
 }
 
-/* ---- what must be refused ---------------------------------------------------------------------------- */
+/* ---- what must be refused -------------------------------------------------------------------- */
 
 static int cancel(void *user, const char *stage, double done) {
     (void)stage;

@@ -260,7 +260,7 @@ static void opening_survives_failing_memory(void **state) {
     assert_survives_failing_memory(open_saved, NULL);
 }
 
-/* ---- applying ----------------------------------------------------------------------------------------- */
+/* ---- applying -------------------------------------------------------------------------------- */
 
 static void applying_is_the_product_and_the_bias(void **state) {
     (void)state;
