@@ -470,6 +470,9 @@ int command_translate(int argc, char **argv) {
         return status;
     if ((o.maps.count == 0) == (o.dim == 0))
         return usage_error(&use, "give either --map MAP or --dim N");
+    if (o.maps.count && (o.adapter || o.truncate_mode || o.pad_mode || o.seed))
+        return usage_error(&use, "--adapter, --truncate-mode, --pad-mode and --seed go with --dim; "
+                                 "a map has its own way");
     if (o.maps.count > 1 && !o.chain)
         return usage_error(&use,
                            "a chain of maps adds up what each one loses; fit a direct map, or say "
