@@ -143,7 +143,7 @@ static vecna_status counted_open(vecna_reader *reader, vecna_error *err) {
     if (!vni_word2vec_first_line(head, available, &rows, &dim, &line_bytes))
         return vecna_error_set(err, VECNA_ERR_FORMAT, 1,
                                "%s line 1: no line 'ROWS DIMENSION' as word2vec and fastText start "
-                               "with; GloVe's files have none: --format glove",
+                               "with; GloVe's files have none: --in-format glove",
                                input->name);
     status = vni_reader_dim(reader, dim, err);
     if (status != VECNA_OK)

@@ -610,7 +610,7 @@ static void misuse_is_refused(void **state) {
     reading.format = "raw";
     assert_status(VECNA_ERR_ARGUMENT,
                   vecna_reader_open_memory(values, 16, "x", &reading, &reader, &err));
-    assert_non_null(strstr(err.message, "--dim"));
+    assert_non_null(strstr(err.message, "--raw-dim"));
     reading.dim = 2;
     reading.dtype = VECNA_BIT;
     assert_status(VECNA_ERR_UNSUPPORTED,
