@@ -50,7 +50,7 @@ typedef struct reduce_job {
     vecna_matrix corpus;  /* the other half, which is asked */
     vecna_matrix asking;  /* (rows, full) unit rows that ask */
     size_t full;
-    uint64_t seen; /* rows of the file */
+    uint64_t usable; /* rows seen so far that have a direction */
     vecna_random random;
     vecna_pool *pool;
     way ways[METHODS];
@@ -89,13 +89,14 @@ static vecna_status visit_block(void *user, const loaded *file, const vecna_bloc
     for (size_t i = 0; i < block->vectors.rows; i++) {
         const float *row = block->vectors.data + i * block->vectors.stride;
         double norm = vecna_metric_norm(row, job->full);
-        uint64_t place = job->seen++;
+        uint64_t place;
         if (!isfinite(norm) || norm == 0)
             continue; /* no direction: nothing to learn from it */
+        job->usable++;
         if (job->sample.rows < job->options->sample)
             place = job->sample.rows++;
         else
-            place = vecna_random_below(&job->random, job->seen);
+            place = vecna_random_below(&job->random, job->usable);
         if (place < job->sample.rows)
             memcpy(job->sample.data + place * job->full, row, job->full * sizeof *row);
     }
@@ -402,15 +403,16 @@ static void interval_cell(table *t, const vecna_interval *interval) {
     table_cell(t, "%.3f [%.3f, %.3f]", interval->value, interval->low, interval->high);
 }
 
-static void print_report(const reduce_job *job) {
+static void print_report(const reduce_job *job, FILE *to) {
     static const char *const headers[] = {"method", "neighbours kept, reduced",
                                           "neighbours kept, restored", "cosine restored", ""};
     table t;
-    printf("%zu -> %zu dimensions. Judged with %s rows learned from: share of the %zu nearest "
-           "neighbours\n"
-           "that stay when %s other rows ask yet %s others. The result is learned from all %s.\n",
-           job->full, job->options->dim, grouped(job->sample.rows / 2), job->options->k,
-           grouped(job->asking.rows), grouped(job->corpus.rows), grouped(job->sample.rows));
+    fprintf(to,
+            "%zu -> %zu dimensions. Judged with %s rows learned from: share of the %zu nearest "
+            "neighbours\n"
+            "that stay when %s other rows ask yet %s others. The result is learned from all %s.\n",
+            job->full, job->options->dim, grouped(job->sample.rows / 2), job->options->k,
+            grouped(job->asking.rows), grouped(job->corpus.rows), grouped(job->sample.rows));
     table_start(&t, 5, headers);
     for (size_t i = 0; i < METHODS; i++) {
         table_cell(&t, "%s", method_names[i]);
@@ -419,8 +421,8 @@ static void print_report(const reduce_job *job) {
         interval_cell(&t, &job->ways[i].cosine);
         table_cell(&t, "%s", (int)i == job->options->method ? "<- used" : "");
     }
-    table_print(&t, stdout, "  ");
-    puts("  The result is comparable with rows reduced the same way, and with no others.");
+    table_print(&t, to, "  ");
+    fputs("  The result is comparable with rows reduced the same way, and with no others.\n", to);
 }
 
 static void json_interval(vecna_json_writer *json, const char *key,
@@ -433,7 +435,7 @@ static void json_interval(vecna_json_writer *json, const char *key,
     vecna_json_write_array_end(json);
 }
 
-static int print_report_json(const reduce_job *job) {
+static int print_report_json(const reduce_job *job, FILE *to) {
     vecna_json_writer json;
     vecna_json_writer_init(&json, 0, NULL);
     vecna_json_write_object_begin(&json);
@@ -458,12 +460,13 @@ static int print_report_json(const reduce_job *job) {
         vecna_json_write_object_end(&json);
     }
     vecna_json_write_object_end(&json);
-    return print_json(&json, stdout);
+    return print_json(&json, to);
 }
 
 static int run_reduce(reduce_job *job, const char *in, const char *out) {
     const reduce_options *o = job->options;
     way *used = &job->ways[o->method];
+    FILE *to = strcmp(out, "-") == 0 ? stderr : stdout; /* the rows have standard output */
     translate_options writing = {.given = NULL,
                                  .input = o->input,
                                  .out_format = o->out_format,
@@ -479,11 +482,11 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
     if (o->restore_map && vecna_map_save(used->up, o->restore_map, &err) != VECNA_OK)
         return fail_with(&err);
     if (!o->json)
-        print_report(job);
+        print_report(job, to);
     writing.given = used->down;
     status = translate_file(&writing, in, out);
     if (status == EXIT_DONE && o->json)
-        status = print_report_json(job);
+        status = print_report_json(job, to);
     return status;
 }
 
