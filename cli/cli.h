@@ -175,6 +175,9 @@ vecna_status load_visiting(const char *path, const vecna_format_options *options
  * JSON object with "id", "text" and "relevant" as far as it has them, or plain text. */
 vecna_status load_texts(const char *path, loaded *into, vecna_error *err);
 
+/* A whole file in memory, to be freed; not NUL-terminated. */
+vecna_status read_file(const char *path, char **data, size_t *bytes, vecna_error *err);
+
 /* Row numbers in the order of the ids, for looking them up. */
 typedef struct id_index id_index;
 vecna_status id_index_new(char *const *ids, size_t rows, id_index **out, vecna_error *err);

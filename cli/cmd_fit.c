@@ -182,11 +182,13 @@ int command_fit(int argc, char **argv) {
         {"exponent", 0, OPTION_NUMBER, &o.exponent, "X", "family: 0 rotation .. 1 ridge"},
         {"rank", 0, OPTION_COUNT, &o.rank, "N", "reduced-rank: directions kept"},
         {"min-retention", 0, OPTION_NUMBER, &o.min_retention, "X",
-         "least retention for PASS (0.5); below it: exit 3"},
+         "least retention for PASS; below it: exit 3 (of judged\nqueries 0.6, of native neighbours "
+         "0.4)"},
         {"keep-length", 0, OPTION_FLAG, &o.keep_length, NULL,
          "do not normalise what is translated"},
-        {"source-name", 0, OPTION_TEXT, &o.source_name, "NAME", "of the models, kept in the map"},
-        {"target-name", 0, OPTION_TEXT, &o.target_name, "NAME", ""},
+        {"source-name", 0, OPTION_TEXT, &o.source_name, "NAME",
+         "of the source model, kept in the map"},
+        {"target-name", 0, OPTION_TEXT, &o.target_name, "NAME", "the same of the target"},
         {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of splits and intervals (0)"},
         {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "the report as one JSON object"},
@@ -230,6 +232,8 @@ int command_fit(int argc, char **argv) {
         return status;
     if (o.out == NULL)
         return usage_error(&use, "-o MAP is missing: where should the map go?");
+    if (strcmp(o.out, "-") == 0)
+        return usage_error(&use, "-o takes a file: standard output has the report");
     if ((o.queries_source == NULL) != (o.queries_target == NULL))
         return usage_error(&use, "--queries-source and --queries-target go together");
     if ((o.qrels || o.queries_texts) && o.queries_source == NULL)

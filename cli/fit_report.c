@@ -19,7 +19,7 @@ static int is_shown(const vecna_report *report, size_t index) {
 }
 
 static void print_candidates(const vecna_report *report) {
-    static const char *const headers[] = {"candidate", "score",  "against standing",
+    static const char *const headers[] = {"candidate", "score",  "against default",
                                           "+-",        "cosine", ""};
     table t;
     if (report->candidate_count == 0)
