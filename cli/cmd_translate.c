@@ -207,9 +207,9 @@ static vecna_status open_maps(job *work, vecna_error *err) {
         if (about.verdict == VECNA_VERDICT_FAIL && !options->force)
             return vecna_error_set(
                 err, VECNA_ERR_VERDICT, -1,
-                "%s carries the verdict FAIL: what it translates cannot be relied "
-                "upon (vecna inspect %s says why); --force uses it all the same",
-                options->maps.items[i], options->maps.items[i]);
+                "the verdict is FAIL: what %s translates cannot be relied upon (vecna inspect "
+                "says why); --force uses it all the same",
+                options->maps.items[i]);
         if (about.verdict == VECNA_VERDICT_WARN)
             note("%s carries the verdict WARN; vecna inspect says why", options->maps.items[i]);
     }
@@ -234,8 +234,7 @@ static vecna_status check_space(const job *work, vecna_view rows, vecna_error *e
     }
     if (status == VECNA_OK)
         return VECNA_OK;
-    return vecna_error_set(err, status, -1, "%s: %s; --force translates all the same",
-                           work->in_path, inner.message);
+    return vecna_error_set(err, status, -1, "%s: %s", work->in_path, inner.message);
 }
 
 static vecna_status open_adapter(job *work, vecna_error *err) {
