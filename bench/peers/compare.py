@@ -63,8 +63,8 @@ def judged_cell(judged, a, b, fitter):
     old = measures.ndcg(measures.similarity(q[a], c[a]), relevant)
     out = {"native": native, "old": old, "methods": {}}
     for name in fitter.table:
-        doc, seconds = fitter(judged.name, name, judged.pairs, a, b, "document")
-        ask, _ = fitter(judged.name, name, judged.pairs, b, a, "query")
+        doc, seconds = fitter(judged.fitted, name, judged.pairs, a, b, "document")
+        ask, _ = fitter(judged.fitted, name, judged.pairs, b, a, "query")
         got = {"seconds": seconds}
         if doc:
             got["document"] = measures.ndcg(measures.similarity(q[b], doc(c[a])), relevant)
@@ -201,10 +201,10 @@ def main():
 
     with tempfile.TemporaryDirectory() as work:
         chosen = lambda name: any(w in name for w in args.sets.split(","))
+        fitter = Fitter(table, work)
         for judged in judged_sets(args):
             if not chosen(judged.name):
                 continue
-            fitter = Fitter(table, work)
             for a, b in ((384, 768), (768, 384)):
                 note(f"{judged.name}: {a} -> {b}")
                 cell = judged_cell(judged, a, b, fitter)
