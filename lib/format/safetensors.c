@@ -139,8 +139,14 @@ static vecna_status parse_header(vecna_reader *reader, safetensors_state *state,
         return vecna_error_set(err, VECNA_ERR_TRUNCATED, (int64_t)available,
                                "%s ends at byte %zu, inside its header of %zu", reader->input.name,
                                available, head_bytes);
-    if (status == VECNA_OK)
-        status = vecna_safetensors_parse(head, head_bytes, file_bytes, &options, &state->file, err);
+    if (status == VECNA_OK) {
+        vecna_error inner;
+        status =
+            vecna_safetensors_parse(head, head_bytes, file_bytes, &options, &state->file, &inner);
+        if (status != VECNA_OK)
+            vecna_error_set(err, status, inner.position, "%s: %s", reader->input.name,
+                            inner.message);
+    }
     if (status == VECNA_OK)
         vni_input_skip(&reader->input, head_bytes);
     return status;
