@@ -27,7 +27,7 @@ static const char *const method_names[METHODS] = {"pca", "cut", "random", "learn
 
 typedef struct reduce_options {
     size_t dim, sample, threads, k;
-    int method;
+    int method, bad_rows;
     uint64_t seed;
     const char *test, *save_map, *restore_map, *out_format;
     bool json;
@@ -132,6 +132,14 @@ static vecna_status set_asking_apart(reduce_job *job, vecna_error *err) {
         if (job->test.vectors.dim != job->full)
             return vecna_error_set(err, VECNA_ERR_DIM, -1, "%s has %zu dimensions, not %zu",
                                    job->options->test, job->test.vectors.dim, job->full);
+        for (size_t i = 0; i < job->test.vectors.rows; i++) {
+            double norm = vecna_metric_norm(job->test.vectors.data + i * job->full, job->full);
+            if (!isfinite(norm) || norm == 0)
+                return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
+                                       "%s: row %zu is zero or not finite; rows that ask need a "
+                                       "direction",
+                                       job->options->test, i);
+        }
         job->asking = job->test.vectors;
         job->test.vectors.data = NULL;
         job->test.vectors.rows = 0;
@@ -170,6 +178,11 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
                                  "%zu rows to learn from and %zu to ask are too few to say what a "
                                  "reduction costs",
                                  job->sample.rows, job->asking.rows);
+    if (status == VECNA_OK && job->options->k >= job->sample.rows - job->sample.rows / 2)
+        status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                                 "with -k %zu every one of the %zu rows that are asked is a "
+                                 "neighbour; give fewer",
+                                 job->options->k, job->sample.rows - job->sample.rows / 2);
     if (status == VECNA_OK && job->options->dim >= job->full)
         status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                  "%s has %zu dimensions: %zu are no reduction", path, job->full,
@@ -470,6 +483,7 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
     translate_options writing = {.given = NULL,
                                  .input = o->input,
                                  .out_format = o->out_format,
+                                 .bad_rows = o->bad_rows,
                                  .threads = o->threads,
                                  .quiet = o->json};
     vecna_error err;
@@ -504,6 +518,8 @@ int command_reduce(int argc, char **argv) {
         {"restore-map", 0, OPTION_TEXT, &o.restore_map, "MAP", "keep the way back"},
         {"k", 'k', OPTION_COUNT, &o.k, "N", "neighbours that should stay (10)"},
         {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of sample, projection and intervals (0)"},
+        {"bad-rows", 0, OPTION_CHOICE, &o.bad_rows, "fail|skip",
+         "rows with NaN or infinity (fail); nothing is ever\nlearned from them"},
         {"format", 0, OPTION_TEXT, &o.out_format, "NAME",
          "format of OUT (default: told by its name)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "the costs as one JSON object"},
