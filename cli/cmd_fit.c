@@ -203,7 +203,7 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
     if (status != VECNA_OK)
         return fail_with(&err);
     about = vecna_map_about(job->map);
-    print_fit(job, &about, strcmp(o->out, "-") == 0 ? stderr : stdout);
+    print_fit(job, &about, stdout);
     return about.verdict == VECNA_VERDICT_FAIL ? EXIT_VERDICT : EXIT_DONE;
 }
 

@@ -234,7 +234,10 @@ static vecna_status check_space(const job *work, vecna_view rows, vecna_error *e
     }
     if (status == VECNA_OK)
         return VECNA_OK;
-    return vecna_error_set(err, status, -1, "%s: %s", work->in_path, inner.message);
+    if (status != VECNA_ERR_SPACE)
+        return vecna_error_set(err, status, -1, "%s: %s", work->in_path, inner.message);
+    return vecna_error_set(err, status, -1, "%s: %s (--force translates them)", work->in_path,
+                           inner.message);
 }
 
 static vecna_status open_adapter(job *work, vecna_error *err) {
