@@ -24,20 +24,34 @@ static bool takes_value(const option *one) {
     return one->kind != OPTION_FLAG && one->kind != OPTION_OFF;
 }
 
+/* The words of a choice, on further lines where one would be too long. */
+static int print_argument(const char *words) {
+    int width = 0;
+    for (const char *at = words; *at; at++) {
+        putchar(*at);
+        width++;
+        if (*at == '|' && width > 40 && strlen(at) > 12) {
+            printf("\n%*s", 8, "");
+            width = 8;
+        }
+    }
+    return width;
+}
+
 static void print_option(const option *one) {
-    char left[64];
     int width;
     if (one->kind == OPTION_GROUP) {
         printf("\n%s\n", one->help);
         return;
     }
-    width = snprintf(left, sizeof left, "%s%c%s--%s%s%s", one->letter ? "-" : "  ",
-                     one->letter ? one->letter : ' ', one->letter ? ", " : " ", one->name,
-                     takes_value(one) ? " " : "", takes_value(one) ? one->argument : "");
-    if (width > 30)
-        printf("  %s\n%34s", left, "");
+    width = printf("  %s%c%s--%s%s", one->letter ? "-" : " ", one->letter ? one->letter : ' ',
+                   one->letter ? ", " : "  ", one->name, takes_value(one) ? " " : "");
+    if (takes_value(one))
+        width += print_argument(one->argument);
+    if (width > 32)
+        printf("\n%34s", "");
     else
-        printf("  %-30s  ", left);
+        printf("%*s", 34 - width, "");
     for (const char *at = one->help; *at; at++) { /* a line break in the help keeps the indent */
         putchar(*at);
         if (*at == '\n')

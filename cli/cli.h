@@ -76,8 +76,7 @@ int parse_arguments(int argc, char **argv, const usage *use, const char **positi
 /* A mistake in how the command was called: prints it with the usage line; returns EXIT_USAGE. */
 int usage_error(const usage *use, const char *format, ...) VECNA_PRINTF(2, 3);
 
-/* ---- messages (ui.c) --------------------------------------------------------------------------
- */
+/* ---- messages (ui.c) ------------------------------------------------------------------------- */
 
 /* "vecna: message" on stderr; returns EXIT_FAILED. */
 int fail_with(const vecna_error *err);
@@ -109,8 +108,7 @@ const char *grouped(uint64_t number);
  * EXIT_FAILED. */
 int print_json(vecna_json_writer *json, FILE *file);
 
-/* ---- tables (table.c) ---------------------------------------------------------------------------
- */
+/* ---- tables (table.c) ------------------------------------------------------------------------ */
 
 enum { TABLE_COLUMNS = 12, TABLE_CELL = 96 };
 
@@ -125,8 +123,7 @@ void table_start(table *t, size_t columns, const char *const *headers);
 void table_cell(table *t, const char *format, ...) VECNA_PRINTF(2, 3);
 void table_print(table *t, FILE *file, const char *indent); /* and frees it */
 
-/* ---- vectors in memory (load.c)
- * ------------------------------------------------------------------ */
+/* ---- vectors in memory (load.c) -------------------------------------------------------------- */
 
 /* How the input of a command is read: the options that every reading command has. */
 typedef struct input_options {
@@ -177,6 +174,9 @@ vecna_status load_visiting(const char *path, const vecna_format_options *options
 /* Ids, texts and judgements for vectors that lie in a file without them: for each row a line, a
  * JSON object with "id", "text" and "relevant" as far as it has them, or plain text. */
 vecna_status load_texts(const char *path, loaded *into, vecna_error *err);
+
+/* A whole file in memory, to be freed; not NUL-terminated. */
+vecna_status read_file(const char *path, char **data, size_t *bytes, vecna_error *err);
 
 /* Row numbers in the order of the ids, for looking them up. */
 typedef struct id_index id_index;

@@ -5,6 +5,7 @@
 #include "cli/fit.h"
 #include "cli/judged.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,10 +46,10 @@ static void close_job(fit_job *job) {
     unload(&job->queries_target);
 }
 
-/* Rows with the same text stay on one side of every split. */
+/* Rows with the same text stay on one side of every split, unless it is said how alike vectors must be. */
 static vecna_status group_by_text(fit_job *job, vecna_error *err) {
     size_t rows = job->both.source.vectors.rows;
-    if (job->both.source.texts == NULL)
+    if (job->both.source.texts == NULL || !isnan(job->options->duplicate_cosine))
         return VECNA_OK;
     job->groups = vecna_allocate(NULL, rows, sizeof *job->groups);
     if (job->groups == NULL)
@@ -105,6 +106,11 @@ static int show_progress(void *user, const char *stage, double done) {
     return 0;
 }
 
+/* Numbers that were not given are NaN here, and 0 to the library. */
+static double or_zero(double given) {
+    return isnan(given) ? 0 : given;
+}
+
 static vecna_status fit(fit_job *job, vecna_error *err) {
     const fit_options *o = job->options;
     vecna_translate_options options;
@@ -113,18 +119,18 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     memset(&options, 0, sizeof options);
     options.role = (vecna_role)o->role;
     options.recipe.method = (vecna_method)o->method;
-    options.recipe.lambda = o->lambda;
-    options.recipe.share = o->share;
-    options.recipe.exponent = o->exponent;
+    options.recipe.lambda = or_zero(o->lambda);
+    options.recipe.share = or_zero(o->share);
+    options.recipe.exponent = or_zero(o->exponent);
     options.recipe.rank = o->rank;
     options.queries.source = vecna_matrix_view(job->queries_source.vectors);
     options.queries.target = vecna_matrix_view(job->queries_target.vectors);
     options.queries.judgements = job->judgements;
     options.queries.judgement_count = job->judgement_count;
     options.groups = job->groups;
-    options.duplicate_cosine = o->duplicate_cosine;
+    options.duplicate_cosine = or_zero(o->duplicate_cosine);
     options.keep_length = o->keep_length;
-    options.min_retention = o->min_retention;
+    options.min_retention = or_zero(o->min_retention);
     options.seed = o->seed;
     options.resamples = o->resamples;
     options.source_name = o->source_name;
@@ -139,6 +145,41 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     if (job->meter.active)
         fputs("\r\033[K", stderr);
     return status;
+}
+
+/* The library's report, preceded by what only the command knows: files and pairing. */
+static void print_fit_json(const fit_job *job, const vecna_map_info *about, FILE *to) {
+    static const char *const by[] = {"", "row", "id", "text"};
+    const char *report = vecna_map_report_json(job->map);
+    const struct {
+        const char *key;
+        size_t value;
+    } counts[] = {{"source_unmatched", job->both.source_alone},
+                  {"target_unmatched", job->both.target_alone},
+                  {"source_dim", about->source_dim},
+                  {"target_dim", about->target_dim}};
+    vecna_json_writer json;
+    vecna_json_writer_init(&json, 0, NULL);
+    vecna_json_write_object_begin(&json);
+    vecna_json_write_key(&json, "map");
+    vecna_json_write_string(&json, job->options->out);
+    vecna_json_write_key(&json, "paired_by");
+    vecna_json_write_string(&json, by[job->both.by]);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        vecna_json_write_key(&json, counts[i].key);
+        vecna_json_write_u64(&json, counts[i].value);
+    }
+    vecna_json_write_object_end(&json);
+    /* two objects become one: the brace between them turns into a comma */
+    fprintf(to, "%.*s,%s\n", (int)json.bytes - 1, json.text, report + 1);
+    vecna_json_writer_free(&json);
+}
+
+static void print_fit(const fit_job *job, const vecna_map_info *about, FILE *to) {
+    if (job->options->json)
+        print_fit_json(job, about, to);
+    else
+        print_fit_report(vecna_map_report(job->map), about, job->options->out, to);
 }
 
 static int run_fit(fit_job *job, const char *source, const char *target) {
@@ -162,15 +203,42 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
     if (status != VECNA_OK)
         return fail_with(&err);
     about = vecna_map_about(job->map);
-    if (o->json)
-        printf("%s\n", vecna_map_report_json(job->map));
-    else
-        print_fit_report(vecna_map_report(job->map), &about, o->out);
+    print_fit(job, &about, stdout);
     return about.verdict == VECNA_VERDICT_FAIL ? EXIT_VERDICT : EXIT_DONE;
 }
 
+/* A number that the method does not have would be ignored without a word. Returns -1 to go on. */
+static int check_numbers(const usage *use, const fit_options *o) {
+    const int method = o->method;
+    const bool has_lambda = method == VECNA_METHOD_AUTO || method >= VECNA_METHOD_RIDGE;
+    if (!isnan(o->lambda) && !has_lambda)
+        return usage_error(use, "a rotation has no --lambda; it is of ridge, reduced-rank, blend "
+                                "and family");
+    if (!isnan(o->share) && method != VECNA_METHOD_BLEND)
+        return usage_error(use, "--share goes with --method blend");
+    if (!isnan(o->exponent) && method != VECNA_METHOD_FAMILY)
+        return usage_error(use, "--exponent goes with --method family");
+    if (o->rank && method != VECNA_METHOD_REDUCED_RANK)
+        return usage_error(use, "--rank goes with --method reduced-rank");
+    if (o->lambda <= 0)
+        return usage_error(use, "--lambda is above 0; --method procrustes has none");
+    if (o->share <= 0 || o->share > 1)
+        return usage_error(use, "--share is above 0 and at most 1; 0 would be --method ridge");
+    if (o->exponent <= 0 || o->exponent > 1)
+        return usage_error(use, "--exponent is above 0 and at most 1; 0 would be a rotation");
+    if (o->min_retention <= 0 || o->min_retention > 1)
+        return usage_error(use, "--min-retention is above 0 and at most 1");
+    if (o->duplicate_cosine <= 0 || o->duplicate_cosine > 1)
+        return usage_error(use, "--duplicate-cosine is above 0 and at most 1");
+    return -1;
+}
+
 int command_fit(int argc, char **argv) {
-    fit_options o = {.min_retention = 0};
+    fit_options o = {.lambda = NAN,
+                     .share = NAN,
+                     .exponent = NAN,
+                     .min_retention = NAN,
+                     .duplicate_cosine = NAN};
     const option options[] = {
         {"out", 'o', OPTION_TEXT, &o.out, "MAP", "where the map goes (required)"},
         {"role", 0, OPTION_CHOICE, &o.role, "document|query",
@@ -182,11 +250,12 @@ int command_fit(int argc, char **argv) {
         {"exponent", 0, OPTION_NUMBER, &o.exponent, "X", "family: 0 rotation .. 1 ridge"},
         {"rank", 0, OPTION_COUNT, &o.rank, "N", "reduced-rank: directions kept"},
         {"min-retention", 0, OPTION_NUMBER, &o.min_retention, "X",
-         "least retention for PASS (0.5); below it: exit 3"},
+         "least retention for PASS, below it exit 3 (0.6 with\njudged queries, 0.4 by neighbours)"},
         {"keep-length", 0, OPTION_FLAG, &o.keep_length, NULL,
          "do not normalise what is translated"},
-        {"source-name", 0, OPTION_TEXT, &o.source_name, "NAME", "of the models, kept in the map"},
-        {"target-name", 0, OPTION_TEXT, &o.target_name, "NAME", ""},
+        {"source-name", 0, OPTION_TEXT, &o.source_name, "NAME",
+         "of the source model, kept in the map"},
+        {"target-name", 0, OPTION_TEXT, &o.target_name, "NAME", "the same of the target"},
         {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of splits and intervals (0)"},
         {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "the report as one JSON object"},
@@ -196,7 +265,8 @@ int command_fit(int argc, char **argv) {
         {"texts", 0, OPTION_TEXT, &o.texts, "FILE",
          "JSONL with id and text of each row; equal texts\nare never split between fit and report"},
         {"duplicate-cosine", 0, OPTION_NUMBER, &o.duplicate_cosine, "X",
-         "without texts: rows this alike stay together (0.95)"},
+         "rows whose vectors are this alike stay together,\nwhatever their texts (0.95 where there "
+         "are none)"},
         {"judging", 0, OPTION_GROUP, NULL, NULL, "judged queries (the best ground truth there is)"},
         {"queries-source", 0, OPTION_TEXT, &o.queries_source, "FILE",
          "queries in the source space"},
@@ -230,10 +300,15 @@ int command_fit(int argc, char **argv) {
         return status;
     if (o.out == NULL)
         return usage_error(&use, "-o MAP is missing: where should the map go?");
+    if (strcmp(o.out, "-") == 0)
+        return usage_error(&use, "-o takes a file: standard output has the report");
     if ((o.queries_source == NULL) != (o.queries_target == NULL))
         return usage_error(&use, "--queries-source and --queries-target go together");
     if ((o.qrels || o.queries_texts) && o.queries_source == NULL)
         return usage_error(&use, "judgements need --queries-source and --queries-target");
+    status = check_numbers(&use, &o);
+    if (status >= 0)
+        return status;
     memset(&job, 0, sizeof job);
     job.options = &o;
     status = run_fit(&job, paths[0], paths[1]);

@@ -71,7 +71,7 @@ static vecna_status examine(inspection *look, const vecna_health_options *option
     return status;
 }
 
-/* ---- for people ---------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static void print_fault(const char *name, const vecna_health_fault *fault) {
     if (fault->count == 0)
@@ -128,7 +128,7 @@ static void print_report(const inspection *look) {
         printf("  duplicates were looked for among the first distinct rows only; more may exist\n");
 }
 
-/* ---- for machines ---------------------------------------------------------------------------------- */
+/* ---- for machines ---------------------------------------------------------------------------- */
 
 static void key_number(vecna_json_writer *json, const char *key, double value) {
     vecna_json_write_key(json, key);
@@ -218,11 +218,31 @@ static int print_report_json(const inspection *look) {
     return print_json(&json, stdout);
 }
 
-/* ---- maps --------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
+
+/* The sentence behind the verdict, from the report of the fit; "" when the map has none. */
+static void reason_of(const vecna_map *map, char out[VECNA_REASON_BYTES]) {
+    const char *report = vecna_map_report_json(map);
+    vecna_json json;
+    vecna_json_token key, value, raw;
+    out[0] = '\0';
+    vecna_json_init(&json, report, strlen(report), 0);
+    if (vecna_json_next(&json, &key, NULL) != VECNA_OK || key.kind != VECNA_JSON_OBJECT_BEGIN)
+        return;
+    while (vecna_json_next(&json, &key, NULL) == VECNA_OK && key.kind == VECNA_JSON_KEY &&
+           vecna_json_next(&json, &value, NULL) == VECNA_OK &&
+           vecna_json_skip(&json, &value, &raw, NULL) == VECNA_OK) {
+        if (!vecna_json_is(&key, "reason") || value.kind != VECNA_JSON_STRING ||
+            value.bytes >= VECNA_REASON_BYTES) /* text that is escaped is longer than its value */
+            continue;
+        out[vecna_json_unescape(&value, out)] = '\0';
+        return;
+    }
+}
 
 static int print_map(const char *path, const vecna_map *map, bool as_json) {
     vecna_map_info about = vecna_map_about(map);
-    char recipe[VECNA_RECIPE_NAME_BYTES];
+    char recipe[VECNA_RECIPE_NAME_BYTES], checksum[20], reason[VECNA_REASON_BYTES];
     vecna_json_writer json;
     vecna_recipe_name(&about.recipe, recipe);
     if (!as_json) {
@@ -236,7 +256,9 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
         printf("  expects           rows %s\n",
                about.source_normalized ? "of length 1" : "as long as those it was fitted on");
         printf("  gives             rows %s\n", about.normalized ? "of length 1" : "of any length");
-        printf("  verdict           %s\n", vecna_verdict_name(about.verdict));
+        reason_of(map, reason);
+        printf("  verdict           %s%s%s\n", vecna_verdict_name(about.verdict),
+               reason[0] ? ": " : "", reason);
         printf("  checksum          %016llx\n", (unsigned long long)about.checksum);
         puts("  --json shows the figures of its fit");
         return EXIT_DONE;
@@ -252,7 +274,13 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
     key_text(&json, "role", vecna_role_name(about.role));
     key_text(&json, "method", recipe);
     key_count(&json, "rows_fit", about.rows_fit);
+    vecna_json_write_key(&json, "source_normalized");
+    vecna_json_write_bool(&json, about.source_normalized);
+    vecna_json_write_key(&json, "normalized");
+    vecna_json_write_bool(&json, about.normalized);
     key_text(&json, "verdict", vecna_verdict_name(about.verdict));
+    snprintf(checksum, sizeof checksum, "%016llx", (unsigned long long)about.checksum);
+    key_text(&json, "checksum", checksum);
     vecna_json_write_key(&json, "report");
     vecna_json_write_raw(&json, vecna_map_report_json(map), strlen(vecna_map_report_json(map)));
     vecna_json_write_object_end(&json);

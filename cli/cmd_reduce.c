@@ -27,7 +27,7 @@ static const char *const method_names[METHODS] = {"pca", "cut", "random", "learn
 
 typedef struct reduce_options {
     size_t dim, sample, threads, k;
-    int method;
+    int method, bad_rows;
     uint64_t seed;
     const char *test, *save_map, *restore_map, *out_format;
     bool json;
@@ -50,7 +50,7 @@ typedef struct reduce_job {
     vecna_matrix corpus;  /* the other half, which is asked */
     vecna_matrix asking;  /* (rows, full) unit rows that ask */
     size_t full;
-    uint64_t seen; /* rows of the file */
+    uint64_t usable; /* rows seen so far that have a direction */
     vecna_random random;
     vecna_pool *pool;
     way ways[METHODS];
@@ -72,7 +72,7 @@ static vecna_status no_memory(vecna_error *err) {
                            "not enough memory; --sample takes fewer rows to learn from");
 }
 
-/* ---- the sample ------------------------------------------------------------------------------------ */
+/* ---- the sample ------------------------------------------------------------------------------ */
 
 /* Reservoir sampling: every row of the file has the same chance, whatever its length. */
 static vecna_status visit_block(void *user, const loaded *file, const vecna_block *block,
@@ -89,13 +89,14 @@ static vecna_status visit_block(void *user, const loaded *file, const vecna_bloc
     for (size_t i = 0; i < block->vectors.rows; i++) {
         const float *row = block->vectors.data + i * block->vectors.stride;
         double norm = vecna_metric_norm(row, job->full);
-        uint64_t place = job->seen++;
+        uint64_t place;
         if (!isfinite(norm) || norm == 0)
             continue; /* no direction: nothing to learn from it */
+        job->usable++;
         if (job->sample.rows < job->options->sample)
             place = job->sample.rows++;
         else
-            place = vecna_random_below(&job->random, job->seen);
+            place = vecna_random_below(&job->random, job->usable);
         if (place < job->sample.rows)
             memcpy(job->sample.data + place * job->full, row, job->full * sizeof *row);
     }
@@ -131,6 +132,14 @@ static vecna_status set_asking_apart(reduce_job *job, vecna_error *err) {
         if (job->test.vectors.dim != job->full)
             return vecna_error_set(err, VECNA_ERR_DIM, -1, "%s has %zu dimensions, not %zu",
                                    job->options->test, job->test.vectors.dim, job->full);
+        for (size_t i = 0; i < job->test.vectors.rows; i++) {
+            double norm = vecna_metric_norm(job->test.vectors.data + i * job->full, job->full);
+            if (!isfinite(norm) || norm == 0)
+                return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
+                                       "%s: row %zu is zero or not finite; rows that ask need a "
+                                       "direction",
+                                       job->options->test, i);
+        }
         job->asking = job->test.vectors;
         job->test.vectors.data = NULL;
         job->test.vectors.rows = 0;
@@ -169,6 +178,11 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
                                  "%zu rows to learn from and %zu to ask are too few to say what a "
                                  "reduction costs",
                                  job->sample.rows, job->asking.rows);
+    if (status == VECNA_OK && job->options->k >= job->sample.rows - job->sample.rows / 2)
+        status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                                 "with -k %zu every one of the %zu rows that are asked is a "
+                                 "neighbour; give fewer",
+                                 job->options->k, job->sample.rows - job->sample.rows / 2);
     if (status == VECNA_OK && job->options->dim >= job->full)
         status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                  "%s has %zu dimensions: %zu are no reduction", path, job->full,
@@ -180,7 +194,7 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
     return status;
 }
 
-/* ---- the ways ---------------------------------------------------------------------------------------- */
+/* ---- the ways -------------------------------------------------------------------------------- */
 
 /* Down by the rows of `directions` (N, full), up by their transpose. */
 static vecna_status maps_of(const reduce_job *job, const float *directions, way *one,
@@ -295,7 +309,7 @@ static vecna_status learn(const reduce_job *job, int method, way *one, vecna_err
     }
 }
 
-/* ---- what it costs -------------------------------------------------------------------------------------- */
+/* ---- what it costs --------------------------------------------------------------------------- */
 
 static vecna_status rank(const reduce_job *job, vecna_view corpus, vecna_view queries,
                          int64_t *rows, vecna_error *err) {
@@ -396,21 +410,22 @@ static vecna_status learn_and_judge(reduce_job *job, vecna_error *err) {
     return status;
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void interval_cell(table *t, const vecna_interval *interval) {
     table_cell(t, "%.3f [%.3f, %.3f]", interval->value, interval->low, interval->high);
 }
 
-static void print_report(const reduce_job *job) {
+static void print_report(const reduce_job *job, FILE *to) {
     static const char *const headers[] = {"method", "neighbours kept, reduced",
                                           "neighbours kept, restored", "cosine restored", ""};
     table t;
-    printf("%zu -> %zu dimensions. Judged with %s rows learned from: share of the %zu nearest "
-           "neighbours\n"
-           "that stay when %s other rows ask yet %s others. The result is learned from all %s.\n",
-           job->full, job->options->dim, grouped(job->sample.rows / 2), job->options->k,
-           grouped(job->asking.rows), grouped(job->corpus.rows), grouped(job->sample.rows));
+    fprintf(to,
+            "%zu -> %zu dimensions. Judged with %s rows learned from: share of the %zu nearest "
+            "neighbours\n"
+            "that stay when %s other rows ask yet %s others. The result is learned from all %s.\n",
+            job->full, job->options->dim, grouped(job->sample.rows / 2), job->options->k,
+            grouped(job->asking.rows), grouped(job->corpus.rows), grouped(job->sample.rows));
     table_start(&t, 5, headers);
     for (size_t i = 0; i < METHODS; i++) {
         table_cell(&t, "%s", method_names[i]);
@@ -419,8 +434,8 @@ static void print_report(const reduce_job *job) {
         interval_cell(&t, &job->ways[i].cosine);
         table_cell(&t, "%s", (int)i == job->options->method ? "<- used" : "");
     }
-    table_print(&t, stdout, "  ");
-    puts("  The result is comparable with rows reduced the same way, and with no others.");
+    table_print(&t, to, "  ");
+    fputs("  The result is comparable with rows reduced the same way, and with no others.\n", to);
 }
 
 static void json_interval(vecna_json_writer *json, const char *key,
@@ -433,7 +448,7 @@ static void json_interval(vecna_json_writer *json, const char *key,
     vecna_json_write_array_end(json);
 }
 
-static int print_report_json(const reduce_job *job) {
+static int print_report_json(const reduce_job *job, FILE *to) {
     vecna_json_writer json;
     vecna_json_writer_init(&json, 0, NULL);
     vecna_json_write_object_begin(&json);
@@ -458,15 +473,17 @@ static int print_report_json(const reduce_job *job) {
         vecna_json_write_object_end(&json);
     }
     vecna_json_write_object_end(&json);
-    return print_json(&json, stdout);
+    return print_json(&json, to);
 }
 
 static int run_reduce(reduce_job *job, const char *in, const char *out) {
     const reduce_options *o = job->options;
     way *used = &job->ways[o->method];
+    FILE *to = strcmp(out, "-") == 0 ? stderr : stdout; /* the rows have standard output */
     translate_options writing = {.given = NULL,
                                  .input = o->input,
                                  .out_format = o->out_format,
+                                 .bad_rows = o->bad_rows,
                                  .threads = o->threads,
                                  .quiet = o->json};
     vecna_error err;
@@ -479,11 +496,11 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
     if (o->restore_map && vecna_map_save(used->up, o->restore_map, &err) != VECNA_OK)
         return fail_with(&err);
     if (!o->json)
-        print_report(job);
+        print_report(job, to);
     writing.given = used->down;
     status = translate_file(&writing, in, out);
     if (status == EXIT_DONE && o->json)
-        status = print_report_json(job);
+        status = print_report_json(job, to);
     return status;
 }
 
@@ -501,6 +518,8 @@ int command_reduce(int argc, char **argv) {
         {"restore-map", 0, OPTION_TEXT, &o.restore_map, "MAP", "keep the way back"},
         {"k", 'k', OPTION_COUNT, &o.k, "N", "neighbours that should stay (10)"},
         {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of sample, projection and intervals (0)"},
+        {"bad-rows", 0, OPTION_CHOICE, &o.bad_rows, "fail|skip",
+         "rows with NaN or infinity (fail); nothing is ever\nlearned from them"},
         {"format", 0, OPTION_TEXT, &o.out_format, "NAME",
          "format of OUT (default: told by its name)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "the costs as one JSON object"},

@@ -35,8 +35,7 @@ static const loaded *asking(const search_job *job) {
     return job->asked.vectors.rows ? &job->asked : &job->corpus;
 }
 
-/* ---- which rows ask ----------------------------------------------------------------------------
- */
+/* ---- which rows ask -------------------------------------------------------------------------- */
 
 /* "3,17,20-25" into picked; called twice, first only to count (picked NULL). */
 static vecna_status pick_rows(const char *list, size_t rows, size_t *picked, size_t *count,
@@ -107,8 +106,7 @@ static vecna_status choose_queries(search_job *job, vecna_error *err) {
     return status;
 }
 
-/* ---- printing
- * ------------------------------------------------------------------------------------ */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 /* One line of a terminal: control characters become spaces, a long text ends in three points. */
 static void print_text(const char *text, size_t columns) {
@@ -223,8 +221,7 @@ static int print_as_json(const search_job *job) {
     return print_json(&json, stdout);
 }
 
-/* ---- the command
- * ----------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 typedef struct corpus_visit {
     search_job *job;

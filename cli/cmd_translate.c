@@ -158,8 +158,7 @@ static vecna_status write_block(void *user, size_t index, vecna_error *err) {
     return vecna_writer_write(work->writer, rows, mine->kept, err);
 }
 
-/* ---- the job ------------------------------------------------------------------------------------
- */
+/* ---- the job --------------------------------------------------------------------------------- */
 
 static void close_job(job *work) {
     for (size_t i = 0; work->slots && i < work->slot_count; i++) {
@@ -208,9 +207,9 @@ static vecna_status open_maps(job *work, vecna_error *err) {
         if (about.verdict == VECNA_VERDICT_FAIL && !options->force)
             return vecna_error_set(
                 err, VECNA_ERR_VERDICT, -1,
-                "%s carries the verdict FAIL: what it translates cannot be relied "
-                "upon (vecna inspect %s says why); --force uses it all the same",
-                options->maps.items[i], options->maps.items[i]);
+                "the verdict is FAIL: what %s translates cannot be relied upon (vecna inspect "
+                "says why); --force uses it all the same",
+                options->maps.items[i]);
         if (about.verdict == VECNA_VERDICT_WARN)
             note("%s carries the verdict WARN; vecna inspect says why", options->maps.items[i]);
     }
@@ -235,8 +234,10 @@ static vecna_status check_space(const job *work, vecna_view rows, vecna_error *e
     }
     if (status == VECNA_OK)
         return VECNA_OK;
-    return vecna_error_set(err, status, -1, "%s: %s; --force translates all the same",
-                           work->in_path, inner.message);
+    if (status != VECNA_ERR_SPACE)
+        return vecna_error_set(err, status, -1, "%s: %s", work->in_path, inner.message);
+    return vecna_error_set(err, status, -1, "%s: %s (--force translates them)", work->in_path,
+                           inner.message);
 }
 
 static vecna_status open_adapter(job *work, vecna_error *err) {
@@ -471,11 +472,16 @@ int command_translate(int argc, char **argv) {
         return status;
     if ((o.maps.count == 0) == (o.dim == 0))
         return usage_error(&use, "give either --map MAP or --dim N");
+    if (o.maps.count && (o.adapter || o.truncate_mode || o.pad_mode || o.seed))
+        return usage_error(&use, "--adapter, --truncate-mode, --pad-mode and --seed go with --dim; "
+                                 "a map has its own way");
     if (o.maps.count > 1 && !o.chain)
         return usage_error(&use,
                            "a chain of maps adds up what each one loses; fit a direct map, or say "
                            "--chain");
     if (o.normalize && o.no_normalize)
         return usage_error(&use, "--normalize and --no-normalize exclude each other");
+    if (o.maps.count && (o.adapter || o.truncate_mode || o.pad_mode || o.seed))
+        return usage_error(&use, "--adapter, its modes and --seed go with --dim, not with --map");
     return translate_file(&o, paths[0], paths[1]);
 }

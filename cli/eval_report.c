@@ -5,8 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- for people
- * ------------------------------------------------------------------------------------ */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static void interval_cell(table *t, const vecna_interval *interval) {
     if (isnan(interval->value))
@@ -161,8 +160,7 @@ void eval_print(const eval_job *job) {
     print_verdict(job);
 }
 
-/* ---- for machines
- * ------------------------------------------------------------------------------------ */
+/* ---- for machines ---------------------------------------------------------------------------- */
 
 static void write_interval(vecna_json_writer *json, const char *key,
                            const vecna_interval *interval) {

@@ -13,8 +13,7 @@ static vecna_status no_memory(vecna_error *err) {
     return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for the rankings");
 }
 
-/* ---- queries that are documents
- * ------------------------------------------------------------------ */
+/* ---- queries that are documents -------------------------------------------------------------- */
 
 static vecna_status find_self(eval_job *job, vecna_error *err) {
     size_t queries = job->queries.vectors.rows, rows = job->corpus.vectors.rows;
@@ -42,8 +41,7 @@ static vecna_status find_self(eval_job *job, vecna_error *err) {
     return status;
 }
 
-/* ---- asking
- * -------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static vecna_status ask(const eval_job *job, const vecna_matrix *corpus,
                         const vecna_matrix *queries, ranked *out, vecna_error *err) {
@@ -204,8 +202,7 @@ static vecna_status ask_system(const eval_job *job, eval_system system, ranked *
     return VECNA_OK;
 }
 
-/* ---- ground truths
- * --------------------------------------------------------------------------------- */
+/* ---- ground truths --------------------------------------------------------------------------- */
 
 static void add_truth(eval_job *job, const char *name, vecna_judgements *judgements) {
     eval_truth *truth = &job->truths[job->truth_count++];
@@ -259,8 +256,7 @@ static vecna_status find_truths(eval_job *job, vecna_error *err) {
     return status;
 }
 
-/* ---- figures
- * ----------------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 static vecna_status score_lists(eval_job *job, eval_system system, const ranked *lists,
                                 vecna_error *err) {

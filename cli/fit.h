@@ -27,7 +27,7 @@ vecna_status load_pairs(const char *source_path, const char *target_path,
 void free_pairs(pairs *both);
 
 /* fit_report.c: the report for people. */
-void print_fit_report(const vecna_report *report, const vecna_map_info *about,
-                      const char *map_path);
+void print_fit_report(const vecna_report *report, const vecna_map_info *about, const char *map_path,
+                      FILE *to);
 
 #endif

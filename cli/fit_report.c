@@ -18,16 +18,17 @@ static int is_shown(const vecna_report *report, size_t index) {
     return 1;
 }
 
-static void print_candidates(const vecna_report *report) {
-    static const char *const headers[] = {"candidate", "score",  "against standing",
+static void print_candidates(const vecna_report *report, FILE *to) {
+    static const char *const headers[] = {"candidate", "score",  "against default",
                                           "+-",        "cosine", ""};
     table t;
     if (report->candidate_count == 0)
         return;
-    printf("\nWhat was tried, on %s rows in %zu folds: the best of each method (score: mean of "
-           "nDCG and "
-           "MRR, held out)\n",
-           grouped(report->rows_select), report->folds_select);
+    fprintf(to,
+            "\nWhat was tried, on %s rows in %zu folds: the best of each method (score: mean of "
+            "nDCG and "
+            "MRR, held out)\n",
+            grouped(report->rows_select), report->folds_select);
     table_start(&t, 6, headers);
     for (size_t i = 0; i < report->candidate_count; i++) {
         const vecna_candidate *one = &report->candidates[i];
@@ -42,7 +43,7 @@ static void print_candidates(const vecna_report *report) {
         table_cell(&t, "%.3f", one->cosine);
         table_cell(&t, "%s", one->chosen ? "<- chosen" : "");
     }
-    table_print(&t, stdout, "  ");
+    table_print(&t, to, "  ");
 }
 
 static void interval_cell(table *t, const vecna_interval *interval) {
@@ -61,22 +62,22 @@ static void figures_row(table *t, const char *name, const vecna_figures *figures
     interval_cell(t, &figures->overlap10);
 }
 
-static void print_truth(const vecna_truth *truth, vecna_role role) {
+static void print_truth(const vecna_truth *truth, vecna_role role, FILE *to) {
     static const char *const headers[] = {"",       "recall@1", "recall@10",
                                           "MRR@10", "nDCG@10",  "overlap@10"};
     static const char *const short_headers[] = {"retention of nDCG", "", ""};
     const vecna_retention *kept = &truth->retention;
     table t;
 
-    printf("\nGround truth: %s (%s queries, %s rows of corpus)\n", truth->name,
-           grouped(truth->queries), grouped(truth->corpus));
+    fprintf(to, "\nGround truth: %s (%s queries, %s rows of corpus)\n", truth->name,
+            grouped(truth->queries), grouped(truth->corpus));
     table_start(&t, 6, headers);
     figures_row(&t, role == VECNA_ROLE_DOCUMENT ? "translated corpus" : "translated queries",
                 &truth->translated);
     figures_row(&t, "target model itself", &truth->native);
     if (truth->kept.ndcg10.queries > 0)
         figures_row(&t, "keep the old model", &truth->kept);
-    table_print(&t, stdout, "  ");
+    table_print(&t, to, "  ");
 
     table_start(&t, 3, short_headers);
     table_cell(&t, "  translated");
@@ -95,43 +96,45 @@ static void print_truth(const vecna_truth *truth, vecna_role role) {
         interval_cell(&t, &truth->controls[i].retention);
         table_cell(&t, "%s", truth->controls[i].cleared ? "beaten" : "NOT beaten");
     }
-    table_print(&t, stdout, "  ");
+    table_print(&t, to, "  ");
 }
 
-static void print_verdict(const vecna_report *report) {
+static void print_verdict(const vecna_report *report, FILE *to) {
     static const char *const colours[] = {"1;32", "1;33", "1;31"};
     char reason[VECNA_REASON_BYTES];
     vecna_report_reason(report, reason);
-    fputs("\nverdict: ", stdout);
-    style(stdout, colours[report->verdict]);
-    fputs(vecna_verdict_name(report->verdict), stdout);
-    style(stdout, "0");
-    printf("  %s\n", reason);
+    fputs("\nverdict: ", to);
+    style(to, colours[report->verdict]);
+    fputs(vecna_verdict_name(report->verdict), to);
+    style(to, "0");
+    fprintf(to, "  %s\n", reason);
 }
 
-void print_fit_report(const vecna_report *report, const vecna_map_info *about,
-                      const char *map_path) {
+void print_fit_report(const vecna_report *report, const vecna_map_info *about, const char *map_path,
+                      FILE *to) {
     char name[VECNA_RECIPE_NAME_BYTES];
     vecna_recipe_name(&about->recipe, name);
-    printf("%s pairs, %zu -> %zu dimensions, role %s\n", grouped(report->rows), about->source_dim,
-           about->target_dim, vecna_role_name(about->role));
-    printf("  %s groups of duplicates and single rows; %s fitted, %s reported by maps that did not "
-           "see "
-           "them\n",
-           grouped(report->groups), grouped(report->rows_fit), grouped(report->rows_report));
+    fprintf(to, "%s pairs, %zu -> %zu dimensions, role %s\n", grouped(report->rows),
+            about->source_dim, about->target_dim, vecna_role_name(about->role));
+    fprintf(
+        to,
+        "  %s groups of duplicates and single rows; %s fitted, %s reported by maps that did not "
+        "see "
+        "them\n",
+        grouped(report->groups), grouped(report->rows_fit), grouped(report->rows_report));
     if (report->rows_judged)
-        printf("  %s rows are named by judgements and were not fitted\n",
-               grouped(report->rows_judged));
+        fprintf(to, "  %s rows are named by judgements and were not fitted\n",
+                grouped(report->rows_judged));
     if (report->rank < about->source_dim)
-        printf("  the pairs determine %zu of the %zu source directions\n", report->rank,
-               about->source_dim);
-    print_candidates(report);
-    printf("\nCosine to the true vector %.3f [%.3f, %.3f]; of the mean vector alone %.3f\n",
-           report->cosine.value, report->cosine.low, report->cosine.high,
-           report->cosine_mean_vector);
-    print_truth(&report->truth, about->role);
+        fprintf(to, "  the pairs determine %zu of the %zu source directions\n", report->rank,
+                about->source_dim);
+    print_candidates(report, to);
+    fprintf(to, "\nCosine to the true vector %.3f [%.3f, %.3f]; of the mean vector alone %.3f\n",
+            report->cosine.value, report->cosine.low, report->cosine.high,
+            report->cosine_mean_vector);
+    print_truth(&report->truth, about->role, to);
     if (report->neighbours.queries > 0 && report->rows_judged > 0)
-        print_truth(&report->neighbours, about->role);
-    print_verdict(report);
-    printf("map: %s (%s)\n", map_path, name);
+        print_truth(&report->neighbours, about->role, to);
+    print_verdict(report, to);
+    fprintf(to, "map: %s (%s)\n", map_path, name);
 }

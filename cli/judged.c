@@ -3,7 +3,6 @@
  */
 #include "cli/judged.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +61,7 @@ static vecna_status add_id(collector *all, const char *id, int32_t grade) {
         return vecna_error_set(
             all->err, VECNA_ERR_NOT_FOUND, (int64_t)all->query,
             "%s, row %zu: \"relevant\" names the id \"%.60s\", but %s has no ids; "
-            "give them with --corpus-texts",
+            "give them with --corpus-texts (in fit, --texts)",
             all->queries->path, all->query, id, all->corpus->path);
     if (all->index == NULL) {
         vecna_status status =
@@ -139,41 +138,6 @@ static vecna_status judge_by_field(const loaded *queries, const loaded *corpus,
              grouped(all.outside), queries->path, corpus->path, all.first);
     id_index_free(all.index);
     free(all.entries);
-    return status;
-}
-
-static vecna_status read_file(const char *path, char **data, size_t *bytes, vecna_error *err) {
-    FILE *file = fopen(path, "rb");
-    size_t capacity = 0, used = 0, got = 1;
-    char *text = NULL;
-    vecna_status status = VECNA_OK;
-    if (file == NULL)
-        return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot open %s: %s", path, strerror(errno));
-    while (got > 0) {
-        if (used == capacity) {
-            char *grown = vecna_resize(NULL, text, capacity = capacity ? capacity * 2 : 65536, 1);
-            if (grown == NULL) {
-                status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory to hold %s",
-                                         path);
-                goto fail;
-            }
-            text = grown;
-        }
-        got = fread(text + used, 1, capacity - used, file);
-        used += got;
-    }
-    if (ferror(file)) {
-        status =
-            vecna_error_set(err, VECNA_ERR_IO, -1, "cannot read %s: %s", path, strerror(errno));
-        goto fail;
-    }
-    fclose(file);
-    *data = text;
-    *bytes = used;
-    return VECNA_OK;
-fail:
-    fclose(file);
-    free(text);
     return status;
 }
 

@@ -287,31 +287,39 @@ static vecna_status keep_line(loaded *file, const char *path, const char *line, 
                            inner.message);
 }
 
-static char *read_whole(const char *path, size_t *bytes) {
+vecna_status read_file(const char *path, char **data, size_t *bytes, vecna_error *err) {
     FILE *file = fopen(path, "rb");
-    char *data = NULL;
-    size_t capacity = 0, used = 0;
+    size_t capacity = 0, used = 0, got = 1;
+    char *text = NULL;
+    vecna_status status = VECNA_OK;
     if (file == NULL)
-        return NULL;
-    for (;;) {
-        size_t got;
-        if (capacity - used < (1 << 16)) {
-            char *grown = realloc(data, capacity = capacity ? capacity * 2 : 1 << 18);
+        return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot open %s: %s", path, strerror(errno));
+    while (got > 0) {
+        if (used == capacity) {
+            char *grown = vecna_resize(NULL, text, capacity = capacity ? capacity * 2 : 65536, 1);
             if (grown == NULL) {
-                free(data);
-                fclose(file);
-                return NULL;
+                status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory to hold %s",
+                                         path);
+                goto fail;
             }
-            data = grown;
+            text = grown;
         }
-        got = fread(data + used, 1, capacity - used, file);
+        got = fread(text + used, 1, capacity - used, file);
         used += got;
-        if (got == 0)
-            break;
+    }
+    if (ferror(file)) {
+        status =
+            vecna_error_set(err, VECNA_ERR_IO, -1, "cannot read %s: %s", path, strerror(errno));
+        goto fail;
     }
     fclose(file);
+    *data = text;
     *bytes = used;
-    return data;
+    return VECNA_OK;
+fail:
+    fclose(file);
+    free(text);
+    return status;
 }
 
 static vecna_status clear_texts(loaded *file, vecna_error *err) {
@@ -328,13 +336,11 @@ static vecna_status clear_texts(loaded *file, vecna_error *err) {
 vecna_status load_texts(const char *path, loaded *into, vecna_error *err) {
     size_t bytes = 0, row = 0;
     size_t rows = into->vectors.rows;
-    char *data = read_whole(path, &bytes);
-    vecna_status status;
+    char *data = NULL;
+    vecna_status status = read_file(path, &data, &bytes, err);
 
-    if (data == NULL)
-        return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot read the texts in %s: %s", path,
-                               strerror(errno));
-    status = clear_texts(into, err);
+    if (status == VECNA_OK)
+        status = clear_texts(into, err);
     for (size_t at = 0; status == VECNA_OK && at < bytes && row <= rows; row++) {
         const char *end = memchr(data + at, '\n', bytes - at);
         size_t length = end ? (size_t)(end - data) - at : bytes - at;
@@ -352,8 +358,7 @@ vecna_status load_texts(const char *path, loaded *into, vecna_error *err) {
     return status;
 }
 
-/* ---- ids ----------------------------------------------------------------------------------------
- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 struct id_index {
     size_t slots; /* a power of two, at least twice the rows */

@@ -57,7 +57,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(verb, commands[i].name) == 0) {
             status = commands[i].run(argc - 1, argv + 1);
-            if (fflush(stdout) != 0 && status == EXIT_DONE)
+            if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE)
                 status = fail_text("cannot write the result to standard output");
             return status;
         }

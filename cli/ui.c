@@ -2,6 +2,7 @@
  * stderr. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -103,8 +104,8 @@ int print_json(vecna_json_writer *json, FILE *file) {
     int exit_status = EXIT_DONE;
     if (vecna_json_writer_finish(json, &err) != VECNA_OK)
         exit_status = fail_with(&err);
-    else
-        fprintf(file, "%.*s\n", (int)json->bytes, json->text);
+    else if (fwrite(json->text, 1, json->bytes, file) != json->bytes || fputc('\n', file) == EOF)
+        exit_status = fail_text("cannot write the result: %s", strerror(errno));
     vecna_json_writer_free(json);
     return exit_status;
 }

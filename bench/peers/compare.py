@@ -63,8 +63,8 @@ def judged_cell(judged, a, b, fitter):
     old = measures.ndcg(measures.similarity(q[a], c[a]), relevant)
     out = {"native": native, "old": old, "methods": {}}
     for name in fitter.table:
-        doc, seconds = fitter(judged.name, name, judged.pairs, a, b, "document")
-        ask, _ = fitter(judged.name, name, judged.pairs, b, a, "query")
+        doc, seconds = fitter(judged.fitted, name, judged.pairs, a, b, "document")
+        ask, _ = fitter(judged.fitted, name, judged.pairs, b, a, "query")
         got = {"seconds": seconds}
         if doc:
             got["document"] = measures.ndcg(measures.similarity(q[b], doc(c[a])), relevant)
@@ -118,6 +118,8 @@ def against(results, native, side):
     others = peers_of(results, side)
     textbook = {n: v for n, v in others.items() if n in ("numpy:procrustes", "numpy:ridge, validated")}
     for label, group in (("best other row", others), ("better of Procrustes and ridge", textbook)):
+        if not group:
+            continue
         best = max(group, key=lambda n: group[n].mean())
         low, high = measures.interval(ours, native, base=group[best])
         gap = (ours.mean() - group[best].mean()) / native.mean()
@@ -190,17 +192,24 @@ def main():
     wanted = args.only.split(",")
     table = {n: f for n, f in table.items() if any(w in n for w in wanted)}
     kept = {}
+
+    def keep(key, figures):
+        kept[key] = plain(figures)
+        sys.stdout.flush()
+        if args.json:
+            pathlib.Path(args.json).write_text(json.dumps(kept))
+
     with tempfile.TemporaryDirectory() as work:
         chosen = lambda name: any(w in name for w in args.sets.split(","))
+        fitter = Fitter(table, work)
         for judged in judged_sets(args):
             if not chosen(judged.name):
                 continue
-            fitter = Fitter(table, work)
             for a, b in ((384, 768), (768, 384)):
                 note(f"{judged.name}: {a} -> {b}")
                 cell = judged_cell(judged, a, b, fitter)
                 print_judged(judged, a, b, cell)
-                kept[f"{judged.name}: {a}->{b}"] = plain(cell)
+                keep(f"{judged.name}: {a}->{b}", cell)
         for name, rows in folded_sets(args):
             if not chosen(name):
                 continue
@@ -209,9 +218,7 @@ def main():
                 note(f"{name}: {a} -> {b}")
                 results = folded_cell(name, rows, a, b, fitter)
                 print_folded(name, rows, a, b, results)
-                kept[f"{name}: {a}->{b}"] = plain(results)
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(kept))
+                keep(f"{name}: {a}->{b}", results)
 
 
 if __name__ == "__main__":

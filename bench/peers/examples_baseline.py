@@ -1,22 +1,42 @@
 #!/usr/bin/env python3
 """What plain NumPy makes of the vectors in examples/: figures to hold `make run` against.
 
-    examples_baseline.py [EXAMPLES]
+    examples_baseline.py [--examples DIR] [--vecna build/vecna]
 
-Three textbook translators (centred Procrustes with the least-squares scale, ridge with a validated
-lambda, their fixed blend), both directions and both roles. No vecna is involved.
+Textbook translators (centred Procrustes with two scales, ridge with a validated lambda, their fixed
+blend), both directions and both roles; with --vecna its rows stand beside them.
 """
 
+import argparse
 import json
 import pathlib
-import sys
+import tempfile
 
 import numpy as np
 
 import measures
 import methods
 
-NAMES = ("procrustes, least-squares scale", "ridge, validated", "blend")
+NAMES = (
+    "numpy:procrustes, least-squares scale",
+    "numpy:procrustes, radius scale",
+    "numpy:ridge, validated",
+    "numpy:blend",
+)
+
+
+class Translators:
+    """Fits once per (pairs, direction, role, method)."""
+
+    def __init__(self, binary, work):
+        self.table = {n: f for n, f in methods.table(binary).items() if n in NAMES or n == "vecna"}
+        self.work, self.done = pathlib.Path(work), {}
+
+    def __call__(self, name, key, x, y, role):
+        key = (name, role, *key)
+        if key not in self.done:
+            self.done[key] = self.table[name](x, y, role, self.work / str(len(self.done)))
+        return self.done[key]
 
 
 def rows(path):
@@ -27,7 +47,7 @@ def jsonl(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def show(label, value, native):
+def show(value, native):
     low, high = measures.interval(value, native)
     return f"{value.mean() / native.mean():.3f} [{low:.3f}, {high:.3f}]"
 
@@ -38,7 +58,7 @@ def without_self(sim):
     return sim
 
 
-def docs(home):
+def docs(home, translators):
     """Fitted on `pairs`, tried on `new`: 150 rows that are the corpus and, natively, the queries."""
     print("\n## docs: 1536 <-> 768, fitted on `pairs`, tried on the rows of `new`\n")
     print("| direction | method | cosine | mean-vector cosine | finds itself first | overlap@10, document | overlap@10, query |")
@@ -49,10 +69,8 @@ def docs(home):
         qx, qy = (rows(home / f"docs/new.{names[d]}.npy") for d in (a, b))
         native = without_self(measures.similarity(qy, qy))
         floor = methods.mean_cosine(np.tile(y.mean(axis=0), (len(qy), 1)), qy)
-        for name in NAMES:
-            out = {}
-            for role in ("document", "query"):
-                out[role] = methods.table()["numpy:" + name](x, y, role, None)(qx)
+        for name in translators.table:
+            out = {role: translators(name, ("docs", a), x, y, role)(qx) for role in ("document", "query")}
             doc = measures.similarity(qy, out["document"])
             itself = measures.recall(doc, [[i] for i in range(len(qy))], 1).mean()
             ov = measures.overlap(native, without_self(doc)).mean()
@@ -61,7 +79,7 @@ def docs(home):
             print(f"| {a} -> {b} | {name} | {cosine:.3f} | {floor:.3f} | {itself:.3f} | {ov:.3f} | {oq:.3f} |")
 
 
-def judged(home, pairs, test):
+def judged(home, translators, pairs, test):
     print(f"\n## {test}: 384 <-> 768, fitted on {pairs}/pairs, judged queries; share of native nDCG@10 kept\n")
     print("| direction | native nDCG@10 | keep the old model | method | documents translated | queries translated |")
     print("|---|---|---|---|---|---|")
@@ -73,13 +91,12 @@ def judged(home, pairs, test):
         qa, qb = (rows(home / test / f"queries.{names[d]}.npy") for d in (a, b))
         native = measures.ndcg(measures.similarity(qb, cb), relevant)
         old = measures.ndcg(measures.similarity(qa, ca), relevant)
-        for name in NAMES:
-            fit = methods.table()["numpy:" + name]
-            doc = fit(x, y, "document", None)(ca)
-            ask = fit(y, x, "query", None)(qb)
+        for name in translators.table:
+            doc = translators(name, (pairs, a), x, y, "document")(ca)
+            ask = translators(name, (pairs, b), y, x, "query")(qb)
             got_doc = measures.ndcg(measures.similarity(qb, doc), relevant)
             got_ask = measures.ndcg(measures.similarity(ask, ca), relevant)
-            cells = show("", got_doc, native), show("", got_ask, native)
+            cells = show(got_doc, native), show(got_ask, native)
             print(f"| {a} -> {b} | {native.mean():.3f} | {old.mean() / native.mean():.3f} | {name} | {cells[0]} | {cells[1]} |")
 
 
@@ -106,12 +123,17 @@ def support(home, dim=2048):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = pathlib.Path(__file__).resolve().parents[2] / "examples"
-    home = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
-    docs(home)
-    judged(home, "glosses", "glosses")
-    judged(home, "glosses", "passages")
-    support(home)
+    parser.add_argument("--examples", type=pathlib.Path, default=here)
+    parser.add_argument("--vecna")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        translators = Translators(args.vecna, work)
+        docs(args.examples, translators)
+        judged(args.examples, translators, "glosses", "glosses")
+        judged(args.examples, translators, "glosses", "passages")
+        support(args.examples)
 
 
 if __name__ == "__main__":

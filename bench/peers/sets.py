@@ -19,9 +19,11 @@ SHORT = {384: "minilm.384", 768: "mpnet.768", 1536: "ada-002.1536"}
 
 @dataclasses.dataclass
 class Judged:
-    """pairs, corpus, queries: {dim: rows}; relevant: corpus rows per query."""
+    """pairs, corpus, queries: {dim: rows}; relevant: corpus rows per query. Sets with the same
+    `fitted` have the same pairs."""
 
     name: str
+    fitted: str
     pairs: dict
     corpus: dict
     queries: dict
@@ -46,7 +48,7 @@ def from_examples(home, pairs, test):
     relevant = [query["relevant"] for query in jsonl(home / test / "queries.jsonl")]
     fitted = load(pairs, "pairs")
     name = f"{test}, {len(fitted[384])} pairs" + ("" if pairs == test else f" of {pairs}")
-    return Judged(name, fitted, load(test, "corpus"), load(test, "queries"), relevant)
+    return Judged(name, pairs, fitted, load(test, "corpus"), load(test, "queries"), relevant)
 
 
 def from_data(data, name, count, seed=0):
@@ -63,6 +65,7 @@ def from_data(data, name, count, seed=0):
     place = {row: at for at, row in enumerate(left)}
     return Judged(
         f"{name}, {len(fitted)} pairs",
+        f"{name} {count} {seed}",
         {dim: x[fitted] for dim, x in corpus.items()},
         {dim: x[left] for dim, x in corpus.items()},
         queries,

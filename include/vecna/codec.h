@@ -331,8 +331,7 @@ VECNA_API const char *vecna_safetensors_text(const vecna_safetensors *file, cons
  *   writer    empty, of the caller; on success its text is the start of the file
  * Errors: VECNA_ERR_ARGUMENT for a name that is empty, "__metadata__" or given twice, or a rank
  *         above 8; VECNA_ERR_OVERFLOW; VECNA_ERR_FORMAT for text that is not UTF-8;
- * VECNA_ERR_MEMORY.
- */
+ *         VECNA_ERR_MEMORY. */
 VECNA_API VECNA_CHECK vecna_status vecna_safetensors_print(
     vecna_tensor_entry *entries, size_t entries_count, const vecna_tensor_text *metadata,
     size_t metadata_count, vecna_json_writer *writer, vecna_error *err);

@@ -36,8 +36,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_linalg_product_rows(vecna_view a, vecna
                                                              vecna_matrix out, vecna_pool *pool,
                                                              vecna_error *err);
 
-/* ---- int8 products -----------------------------------------------------------------------------
- */
+/* ---- int8 products --------------------------------------------------------------------------- */
 
 /* Borrowed int8 matrix: row i starts at data + i * stride, counted in elements. */
 typedef struct vecna_view_i8 {
@@ -59,8 +58,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_linalg_product_rows_i8(vecna_view_i8 a,
                                                                 int32_t *out, size_t out_stride,
                                                                 vecna_pool *pool, vecna_error *err);
 
-/* ---- float64 ------------------------------------------------------------------------------------
- */
+/* ---- float64 --------------------------------------------------------------------------------- */
 
 typedef struct vecna_view_f64 {
     const double *data;
@@ -100,11 +98,11 @@ VECNA_API VECNA_CHECK vecna_status vecna_linalg_product_f64(vecna_view_f64 a, ve
  *   gram   (p, p) whole, both triangles; NULL: not wanted
  *   cross  (p, q)
  * Numerics: rows are widened to float64 before they are multiplied: the error of a sum over n rows
- * is about 1e-16 * sqrt(n), so millions of rows lose no digits that float32 data has. The result
- *           does not depend on how rows are split over calls beyond that.
+ *           is about 1e-16 * sqrt(n), so millions of rows lose no digits that float32 data has. The
+ *           result does not depend on how rows are split over calls beyond that.
  * Memory:   8 * 512 * (p + q) bytes from the allocator (NULL malloc).
  * Errors:   VECNA_ERR_DIM, VECNA_ERR_MEMORY, VECNA_ERR_LIBRARY; sums are then untouched or hold
- * some blocks of the rows, and must be thrown away. */
+ *           some blocks of the rows, and must be thrown away. */
 typedef struct vecna_gram {
     double *gram;
     double *cross;
@@ -118,16 +116,15 @@ VECNA_API VECNA_CHECK vecna_status vecna_linalg_gram_add(const vecna_gram *sums,
 /* sum (dim) += the rows of x, in float64. */
 VECNA_API void vecna_linalg_sum_add(vecna_view x, double *sum);
 
-/* ---- factorisations, float64, dense (stride == dim)
- * ------------------------------------------------ */
+/* ---- factorisations, float64, dense (stride == dim) ------------------------------------------ */
 
 /* Eigenvalues and eigenvectors of a symmetric matrix.
  *   a       (size, size)  in: the matrix (the lower triangle is read); out: row i is the unit
  *           eigenvector of values[i], its largest component positive
  *   values  (size)        descending
  * Numerics: |a v - value v| within 1e-14 * size * largest |value|.
- * Errors:   VECNA_ERR_NUMERIC when it does not converge or an entry is not finite; _MEMORY;
- * _LIBRARY. */
+ * Errors:   VECNA_ERR_NUMERIC when it does not converge or an entry is not finite;
+ *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY. */
 VECNA_API VECNA_CHECK vecna_status vecna_linalg_eigen(double *a, size_t size, double *values,
                                                       vecna_error *err);
 
@@ -145,19 +142,19 @@ VECNA_API VECNA_CHECK vecna_status vecna_linalg_svd(vecna_matrix_f64 a, double *
  *   a  (size, size)     destroyed: its lower triangle becomes the Cholesky factor
  *   b  (size, columns)  in: right sides; out: solutions
  * Errors: VECNA_ERR_NUMERIC when a is not positive definite (position: the first pivot that is not
- *         positive; add to the diagonal); _LIBRARY. */
+ *         positive; add to the diagonal); VECNA_ERR_LIBRARY. */
 VECNA_API VECNA_CHECK vecna_status vecna_linalg_solve_spd(double *a, size_t size, double *b,
                                                           size_t columns, vecna_error *err);
 
 /* Orthonormal columns that span those of a: a = q r with r's diagonal positive, which makes q
- * unique, the same on every machine up to rounding. a  (rows, dim), rows >= dim  in: full column
- * rank; out: q Errors: VECNA_ERR_DIM; VECNA_ERR_NUMERIC when the columns are dependent; _MEMORY;
- * _LIBRARY. */
+ * unique, the same on every machine up to rounding.
+ *   a  (rows, dim)  rows >= dim; in: full column rank; out: q
+ * Errors: VECNA_ERR_DIM; VECNA_ERR_NUMERIC when the columns are dependent; VECNA_ERR_MEMORY;
+ *         VECNA_ERR_LIBRARY. */
 VECNA_API VECNA_CHECK vecna_status vecna_linalg_orthonormal(double *a, size_t rows, size_t dim,
                                                             vecna_error *err);
 
-/* ---- what runs
- * --------------------------------------------------------------------------------------- */
+/* ---- what runs ------------------------------------------------------------------------------- */
 
 typedef struct vecna_linalg_kernels {
     const char *onednn_isa;    /* "avx512_core_bf16", ... static */

@@ -123,8 +123,8 @@ typedef struct vecna_map vecna_map;
  *   target  (rows, target dim)
  *   options may be NULL
  *   out     the map with its report; a map whose verdict is FAIL is delivered too
- * Split:    groups of duplicates stay together. Up to 5,000 groups every fifth is reported by maps
- *           that did not see it, in turn until 1,000 rows are reported; with more, one fifth (at
+ * Split:    groups of duplicates stay together. Up to 4,000 pairs every fifth is reported by maps
+ *           that did not see it, in turn until 800 rows are reported; with more, one fifth (at
  *           most 4,000 rows) is. Inside the rest the recipe is chosen by cross-fitting.
  * Numerics: means, products, factorisations and coefficients in float64; held-out rows are
  *           translated in float32. Deterministic for a seed on one machine and library.
@@ -276,8 +276,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_map_apply_raw(const vecna_map *map, vec
                                                        vecna_matrix out, vecna_pool *pool,
                                                        vecna_error *err);
 
-/* ---- map files --------------------------------------------------------------------------------
- */
+/* ---- map files ------------------------------------------------------------------------------- */
 
 /* Version of the file that _save writes and the newest that _open reads. */
 enum { VECNA_MAP_VERSION = 1 };
@@ -296,7 +295,7 @@ typedef struct vecna_map_open_options {
  *   options  may be NULL
  * Errors: VECNA_ERR_IO; VECNA_ERR_TRUNCATED; VECNA_ERR_VERSION for a later version;
  *         VECNA_ERR_CHECKSUM for changed tensors; VECNA_ERR_FORMAT for a file that is no map or
- * whose parts disagree; VECNA_ERR_VALUE for NaN or infinity inside; VECNA_ERR_OVERFLOW beyond
+ *         whose parts disagree; VECNA_ERR_VALUE for NaN or infinity inside; VECNA_ERR_OVERFLOW beyond
  *         bytes_max; VECNA_ERR_MEMORY. */
 VECNA_API VECNA_CHECK vecna_status vecna_map_open(const char *path,
                                                   const vecna_map_open_options *options,

@@ -39,8 +39,8 @@ static inline uint64_t vni_load8(const char *text) {
  *   at, end   text to read from; *at moves behind the last number taken
  *   out       (capacity)
  *   returns   numbers read; stops at capacity or before the first thing that is neither a number
- * nor the comma and JSON white space between two numbers. A comma is only passed when a number
- * follows. */
+ *             nor the comma and JSON white space between two numbers. A comma is only passed when a
+ *             number follows. */
 size_t vni_number_list_f32(const char **at, const char *end, float *out, size_t capacity);
 
 /* Start a scanner in the middle of a value, for readers that hold only a part of it: behind the

@@ -25,8 +25,7 @@ static const vecna_allocator *allocator_of(const vecna_qrels *qrels) {
     return qrels->has_allocator ? &qrels->allocator : NULL;
 }
 
-/* ---- a hash table of entry numbers --------------------------------------------------------------
- */
+/* ---- a hash table of entry numbers ----------------------------------------------------------- */
 
 #define EMPTY SIZE_MAX
 

@@ -39,8 +39,7 @@ typedef struct csv_state {
     cells row;
 } csv_state;
 
-/* ---- records -----------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 /* Where the record at the start of the text ends: *used with its newline, *bytes without. 0 when
  * the end is not in sight (then *open tells whether a quote is open). */
@@ -230,8 +229,7 @@ static void use_record(vecna_reader *reader, const char *text, size_t used) {
     vni_input_skip(&reader->input, used);
 }
 
-/* ---- what the first records say ----------------------------------------------------------------
- */
+/* ---- what the first records say -------------------------------------------------------------- */
 
 static int is_number(const cell *each) {
     float ignored;
@@ -407,8 +405,7 @@ static layout decide(const vecna_reader *reader, const cells *one, const cells *
     return alone;
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* The delimiter of the first record: one that leaves a list in brackets whole, else a tab, else
  * what cuts it into most cells. */
@@ -646,8 +643,7 @@ done:
     return status;
 }
 
-/* ---- rows --------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static vecna_status bad_cell(const char *text, const cell *each, size_t offset, const char *what,
                              vecna_error *err) {
@@ -773,8 +769,7 @@ static void csv_close(vecna_reader *reader) {
     vecna_release(reader->allocator, state);
 }
 
-/* ---- telling a table by its beginning ----------------------------------------------------------
- */
+/* ---- telling a table by its beginning -------------------------------------------------------- */
 
 /* What a cell at the beginning of a file looks like: a number, also one that a list in brackets
  * starts with; a name that ends in a digit. */

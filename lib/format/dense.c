@@ -147,8 +147,7 @@ static void convert_rows(const vni_dense *dense, float *out, const unsigned char
                       dense->element, dense->big_endian);
 }
 
-/* ---- files and memory --------------------------------------------------------------------------
- */
+/* ---- files and memory ------------------------------------------------------------------------ */
 
 static vecna_status read_window(vni_dense *dense, vecna_reader *reader, vecna_block *block,
                                 size_t rows, vecna_error *err) {
@@ -190,8 +189,7 @@ done:
     return status;
 }
 
-/* ---- streams
- * ------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static vecna_status cut_row(const vni_dense *dense, const vecna_reader *reader, uint64_t row,
                             vecna_error *err) {
@@ -263,8 +261,7 @@ static vecna_status read_stream(vni_dense *dense, vecna_reader *reader, vecna_bl
     return status;
 }
 
-/* ---- Fortran order
- * ------------------------------------------------------------------------------- */
+/* ---- Fortran order --------------------------------------------------------------------------- */
 
 /* One strip of columns [first, first + columns) of the cached rows, into their places. */
 static vecna_status fill_strip(vni_dense *dense, vecna_reader *reader, size_t first, size_t columns,

@@ -54,8 +54,7 @@ vecna_status vni_input_window(vni_input *input, uint64_t offset, size_t bytes, v
                               vecna_error *err);
 void vni_window_close(vni_window *window);
 
-/* ---- block.c: the memory of a block -----------------------------------------------------------
- */
+/* ---- block.c: the memory of a block ---------------------------------------------------------- */
 
 /* All of these are for a format's `read`, which starts with an empty block. The core counts
  * first_row; the format sets vectors (with vni_block_floats or by hand) and, with records, records.
@@ -78,8 +77,7 @@ vecna_status vni_block_text(vecna_block *block, const void *data, size_t bytes, 
 /* The window is the block's from now on. */
 void vni_block_window(vecna_block *block, vni_window window);
 
-/* ---- what a format is --------------------------------------------------------------------------
- */
+/* ---- what a format is ------------------------------------------------------------------------ */
 
 /* The beginning of an input, for detection. */
 typedef struct vni_head {
@@ -196,8 +194,7 @@ vecna_status vni_writer_patch(vecna_writer *writer, uint64_t offset, const void 
  * least 24 bytes). */
 vecna_text vni_writer_word(const vecna_record *record, uint64_t row, char *number);
 
-/* ---- numbers.c: stored numbers to float32 and back ----------------------------------------------
- */
+/* ---- numbers.c: stored numbers to float32 and back ------------------------------------------- */
 
 typedef enum vni_element {
     VNI_F32,
@@ -234,8 +231,7 @@ vecna_status vni_writer_element(const vecna_writer *writer, const char *dtypes, 
 vecna_status vni_writer_put_rows(vecna_writer *writer, vecna_view rows, vni_element element,
                                  const void *prefix, size_t prefix_bytes, vecna_error *err);
 
-/* ---- dense.c: a matrix of numbers at an offset of the input -------------------------------------
- */
+/* ---- dense.c: a matrix of numbers at an offset of the input ---------------------------------- */
 
 typedef struct vni_dense {
     uint64_t offset; /* of the first row; a stream stands there */
@@ -261,8 +257,7 @@ vecna_status vni_dense_read(vni_dense *dense, vecna_reader *reader, vecna_block 
                             size_t max_rows, vecna_error *err);
 void vni_dense_close(vni_dense *dense, vecna_reader *reader);
 
-/* ---- word2vec.c: shared with the text formats
- * ----------------------------------------------------- */
+/* ---- word2vec.c: shared with the text formats ------------------------------------------------ */
 
 /* "ROWS DIM\n" at the beginning of data: 1 and what it says; any numbers, unchecked. */
 int vni_word2vec_first_line(const unsigned char *data, size_t bytes, uint64_t *rows, uint64_t *dim,

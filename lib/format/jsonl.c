@@ -229,8 +229,7 @@ static vecna_status study_input(const vecna_reader *reader, vecna_json *json, st
     return status;
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Column (from 1) and newlines before byte `at` of data. */
 static uint64_t count_lines(const char *data, size_t at, uint64_t *column) {
@@ -344,10 +343,11 @@ static vecna_status jsonl_open(vecna_reader *reader, vecna_error *err) {
     if (found.dim == 0 && reader->options.vector_field)
         return missing(reader, "vector", reader->options.vector_field, err);
     if (found.dim == 0)
-        return vecna_error_set(err, VECNA_ERR_NOT_FOUND, (int64_t)state->line,
-                               "the first record of %s has no field embedding, vector or values "
-                               "with an array of numbers; name the field that holds the vectors",
-                               reader->input.name);
+        return vecna_error_set(
+            err, VECNA_ERR_NOT_FOUND, (int64_t)state->line,
+            "the first record of %s has no field embedding, vector or values "
+            "with an array of numbers; name the field that holds the vectors (--vector-field)",
+            reader->input.name);
     if (reader->options.id_field && !found.has_id)
         return missing(reader, "id", reader->options.id_field, err);
     if (reader->options.text_field && !found.has_text)
@@ -368,8 +368,7 @@ static vecna_status jsonl_open(vecna_reader *reader, vecna_error *err) {
     return VECNA_OK;
 }
 
-/* ---- one record --------------------------------------------------------------------------------
- */
+/* ---- one record ------------------------------------------------------------------------------ */
 
 static vecna_status wrong_dim(const vecna_reader *reader, size_t at, size_t count,
                               vecna_error *err) {
@@ -560,8 +559,7 @@ static vecna_status read_record(vecna_reader *reader, vecna_json *json,
     return status == VECNA_OK ? keep_fields(reader, block, record, err) : status;
 }
 
-/* ---- rows of a file in lines -------------------------------------------------------------------
- */
+/* ---- rows of a file in lines ----------------------------------------------------------------- */
 
 static vecna_status read_line(vecna_reader *reader, vecna_block *block, float *out,
                               vecna_record *record, int *more, vecna_error *err) {
@@ -593,8 +591,7 @@ static vecna_status read_line(vecna_reader *reader, vecna_block *block, float *o
     return vni_text_error(reader, input->line, (uint64_t)inner.position + 1, &inner, err);
 }
 
-/* ---- rows of a document ------------------------------------------------------------------------
- */
+/* ---- rows of a document ---------------------------------------------------------------------- */
 
 /* From the top of the input into the array that holds the records. */
 static vecna_status enter(vecna_reader *reader, vecna_json *json, vecna_error *err) {

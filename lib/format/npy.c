@@ -284,8 +284,7 @@ static int npy_detect(const vni_head *head) {
                                                                                        : VNI_NO;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static const char *descr_of(vni_element element) {
     static const char *const descr[] = {

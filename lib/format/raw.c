@@ -8,7 +8,7 @@ static vecna_status raw_open(vecna_reader *reader, vecna_error *err) {
     vni_element element;
     if (reader->options.dim == 0)
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                               "%s is read as raw numbers; say how many make a row (--dim)",
+                               "%s is read as raw numbers; say how many make a row (--raw-dim)",
                                reader->input.name);
     if (!vni_element_of(reader->options.dtype, &element))
         return vecna_error_set(err, VECNA_ERR_UNSUPPORTED, -1, "raw numbers are not read as %s",

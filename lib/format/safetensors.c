@@ -139,8 +139,14 @@ static vecna_status parse_header(vecna_reader *reader, safetensors_state *state,
         return vecna_error_set(err, VECNA_ERR_TRUNCATED, (int64_t)available,
                                "%s ends at byte %zu, inside its header of %zu", reader->input.name,
                                available, head_bytes);
-    if (status == VECNA_OK)
-        status = vecna_safetensors_parse(head, head_bytes, file_bytes, &options, &state->file, err);
+    if (status == VECNA_OK) {
+        vecna_error inner;
+        status =
+            vecna_safetensors_parse(head, head_bytes, file_bytes, &options, &state->file, &inner);
+        if (status != VECNA_OK)
+            vecna_error_set(err, status, inner.position, "%s: %s", reader->input.name,
+                            inner.message);
+    }
     if (status == VECNA_OK)
         vni_input_skip(&reader->input, head_bytes);
     return status;
@@ -219,8 +225,7 @@ static int safetensors_detect(const vni_head *head) {
     return bytes >= 2 && bytes <= MAX_HEADER_BYTES ? VNI_CERTAIN : VNI_NO;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 typedef struct safetensors_output {
     size_t header_bytes; /* with the first 8 */

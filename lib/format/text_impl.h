@@ -24,8 +24,7 @@ vecna_status vni_text_error(const vecna_reader *reader, uint64_t line, uint64_t 
  *   out       (capacity); NULL counts only
  *   count     numbers in the list, those beyond capacity too
  *   returns   1 when it is such a list of at least one number; 0 with *bad the offset of what is
- * not
- */
+ *             not */
 int vni_text_list(const char *text, size_t bytes, float *out, size_t capacity, size_t *count,
                   size_t *bad);
 /* The same of a whole cell that must stand in brackets. */

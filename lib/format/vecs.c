@@ -64,8 +64,7 @@ static void vecs_close(vecna_reader *reader) {
     vecna_release(reader->allocator, reader->state);
 }
 
-/* ---- detection
- * ----------------------------------------------------------------------------------- */
+/* ---- detection ------------------------------------------------------------------------------- */
 
 static int looks_like_rows(const vni_head *head, size_t number_bytes) {
     uint32_t dim = head->bytes >= 4 ? int_at(head->data) : 0;
@@ -112,8 +111,7 @@ static int ivecs_detect(const vni_head *head) {
     return sure != VNI_NO && !holds_ints(head) ? VNI_NO : sure;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static vecna_status put_rows(vecna_writer *writer, vecna_view rows, vni_element element,
                              vecna_error *err) {

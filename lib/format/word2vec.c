@@ -207,8 +207,7 @@ static void word2vec_close(vecna_reader *reader) {
     vecna_release(reader->allocator, reader->state);
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* The count in `columns` columns: what fits the rows promised fits fewer too. */
 static size_t make_first_line(const vecna_writer *writer, uint64_t rows, char *out) {

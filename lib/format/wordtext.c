@@ -63,8 +63,7 @@ static int read_line(vecna_text line, float *out, size_t dim, size_t *word_bytes
            read_numbers(line.data + *word_bytes, line.data + line.bytes, out, dim);
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Numbers at the end of a line, the first piece never among them. */
 static size_t count_numbers(const char *text, size_t bytes) {
@@ -144,7 +143,7 @@ static vecna_status counted_open(vecna_reader *reader, vecna_error *err) {
     if (!vni_word2vec_first_line(head, available, &rows, &dim, &line_bytes))
         return vecna_error_set(err, VECNA_ERR_FORMAT, 1,
                                "%s line 1: no line 'ROWS DIMENSION' as word2vec and fastText start "
-                               "with; GloVe's files have none: --format glove",
+                               "with; GloVe's files have none: --in-format glove",
                                input->name);
     status = vni_reader_dim(reader, dim, err);
     if (status != VECNA_OK)
@@ -190,8 +189,7 @@ static vecna_status glove_open(vecna_reader *reader, vecna_error *err) {
     return status == VECNA_OK ? open_state(reader, UINT64_MAX, err) : status;
 }
 
-/* ---- rows --------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* What is wrong with a line that read_line refused. */
 static vecna_status bad_line(const vecna_reader *reader, vecna_text line, vecna_error *err) {
@@ -268,8 +266,7 @@ static void word_close(vecna_reader *reader) {
     vecna_release(reader->allocator, reader->state);
 }
 
-/* ---- telling them by their beginning -----------------------------------------------------------
- */
+/* ---- telling them by their beginning --------------------------------------------------------- */
 
 static int counted_detect(const vni_head *head) {
     uint64_t rows, dim;
@@ -310,8 +307,7 @@ static int glove_detect(const vni_head *head) {
     return pieces >= 8 ? VNI_LIKELY : VNI_NO;
 }
 
-/* ---- writing -----------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static vecna_status room_begin(vecna_writer *writer, vecna_error *err) {
     vecna_status status = vni_text_dtype(writer, err);

@@ -26,8 +26,9 @@ static vecna_status spool_error(const vecna_writer *writer, vecna_error *err) {
                            writer->name, strerror(errno));
 }
 
-/* The output's names: what the options say, else what the input had. */
-static vecna_status resolve(vecna_writer *writer, const char *path,
+/* The output's names: what the options say, else what the input had. The stem of a table's columns (dim_0,
+ * dim_1 ..) is no name for a field of JSON: no reader would look for the vector there. */
+static vecna_status resolve(vecna_writer *writer, const char *path, const vni_format *format,
                             const vecna_writer_options *given, vecna_error *err) {
     static const vecna_file_info nothing;
     const vecna_file_info *like = given->like ? given->like : &nothing;
@@ -35,7 +36,8 @@ static vecna_status resolve(vecna_writer *writer, const char *path,
     const char *id = given->id_field ? given->id_field : like->id_field;
     const char *text = given->text_field ? given->text_field : like->text_field;
     int is_tensor = like->format && strcmp(like->format, "safetensors") == 0;
-    const char *liked = like->vector_field && !is_tensor ? like->vector_field : NULL;
+    int is_stem = like->layout == VECNA_LAYOUT_COLUMNS && strcmp(format->info.name, "jsonl") == 0;
+    const char *liked = is_tensor || is_stem ? NULL : like->vector_field;
     const char *vector = given->vector_field ? given->vector_field : liked;
     const char *tensor = given->tensor ? given->tensor : is_tensor ? like->vector_field : NULL;
     char *end;
@@ -75,16 +77,18 @@ static vecna_status find_format(const char *path, const vecna_writer_options *op
         if (options->like && options->like->format)
             status = vni_format_by_name(options->like->format, &format, err);
         else
-            status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                                     "standard output has no name that tells a format; name one");
+            status = vecna_error_set(
+                err, VECNA_ERR_ARGUMENT, -1,
+                "standard output has no name that tells a format; name one (--format)");
     } else {
         vni_path_extension(path, extension);
         format = vni_format_by_extension(extension);
         if (format == NULL)
-            status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                                     "the name %s tells no format; name one, or end it in .npy, "
-                                     ".jsonl, .csv, .fvecs, .safetensors ...",
-                                     path);
+            status = vecna_error_set(
+                err, VECNA_ERR_ARGUMENT, -1,
+                "the name %s tells no format; name one (--format), or end it in .npy, "
+                ".jsonl, .csv, .fvecs, .safetensors ...",
+                path);
     }
     *out = format;
     return status;
@@ -151,7 +155,7 @@ vecna_status vecna_writer_open(const char *path, const vecna_writer_options *opt
         writer->allocator_copy = *options->allocator;
         writer->allocator = &writer->allocator_copy;
     }
-    status = resolve(writer, path, options, err);
+    status = resolve(writer, path, format, options, err);
     if (status == VECNA_OK)
         status = vecna_outfile_open(path, writer->allocator, &writer->file, err);
     if (status == VECNA_OK && format->counts_rows && options->rows == 0 &&
@@ -184,8 +188,7 @@ vecna_status vecna_writer_write(vecna_writer *writer, vecna_view rows, const vec
     return status;
 }
 
-/* ---- where formats send their bytes -----------------------------------------------------------
- */
+/* ---- where formats send their bytes ---------------------------------------------------------- */
 
 static vecna_status spool_all(vecna_writer *writer, const unsigned char *data, size_t bytes,
                               vecna_error *err) {

@@ -48,8 +48,7 @@ static int is_l2(vecna_metric metric) {
     return metric == VECNA_METRIC_L2 || metric == VECNA_METRIC_L2SQ;
 }
 
-/* ---- one tile
- * ------------------------------------------------------------------------------------ */
+/* ---- one tile -------------------------------------------------------------------------------- */
 
 /* For cosine the reciprocal norms of the tile's rows (0 for a zero row), for l2 their squared
  * norms. */
@@ -183,8 +182,7 @@ vecna_status vecna_searcher_add(vecna_searcher *searcher, vecna_view corpus, vec
     return VECNA_OK;
 }
 
-/* ---- the searcher
- * ---------------------------------------------------------------------------------- */
+/* ---- the searcher ---------------------------------------------------------------------------- */
 
 void vecna_searcher_free(vecna_searcher *searcher) {
     vecna_allocator copy;

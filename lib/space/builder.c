@@ -152,8 +152,7 @@ double vni_breadth(const double *values, size_t count, size_t rows) {
     return 1 / (share > 1e-3 ? share : 1e-3);
 }
 
-/* ---- from sums and sample to a space -----------------------------------------------------------
- */
+/* ---- from sums and sample to a space --------------------------------------------------------- */
 
 typedef struct fingerprint {
     const vecna_space_builder *builder;

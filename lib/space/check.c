@@ -82,8 +82,7 @@ double vni_likelihood(const vecna_space_parts *parts, const vecna_space_match *m
     return 1 / (1 + exp(-logit));
 }
 
-/* ---- the rows
- * ------------------------------------------------------------------------------------ */
+/* ---- the rows -------------------------------------------------------------------------------- */
 
 typedef struct looked {
     const vecna_space_parts *parts;
@@ -261,8 +260,8 @@ vecna_status vecna_space_require(const vecna_space *space, vecna_view rows,
     if (status == VECNA_OK && match.verdict == VECNA_SPACE_OTHER)
         status = vecna_error_set(
             err, VECNA_ERR_SPACE, -1,
-            "these vectors do not look like %s (likelihood %.2g): another model of the same "
-            "dimension? --force translates them nevertheless",
+            "these vectors do not look like %s (likelihood %.2g); they may be another model's of "
+            "the same dimension",
             name, match.likelihood);
     return status;
 }

@@ -124,8 +124,7 @@ vecna_status vecna_health_add(vecna_health *health, vecna_view rows, vecna_error
     return VECNA_OK;
 }
 
-/* ---- the report
- * ------------------------------------------------------------------------------------ */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static vecna_health_fault fault_of(const vecna_health *health, size_t fault) {
     vecna_health_fault out = {.count = health->count[fault], .rows = health->list[fault]};

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { BLOCK_ROWS = 256 };
+enum { BLOCK_ROWS = 1024 };
 
 typedef struct applying {
     const vecna_map *map;
@@ -30,22 +30,43 @@ static float square_length(const float *row, size_t dim) {
     return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
 }
 
+/* Squares of numbers that are very large or very small leave the range of float: then in double. */
+static void divide_carefully(float *row, size_t dim, const float *by, size_t by_dim) {
+    double sum = 0;
+    for (size_t j = 0; j < by_dim; j++) {
+        sum += (double)by[j] * by[j];
+    }
+    if (sum > 0 && isfinite(sum)) {
+        const double scale = 1 / sqrt(sum);
+        for (size_t j = 0; j < dim; j++) {
+            row[j] = (float)(row[j] * scale);
+        }
+    }
+}
+
+/* Divide `row` by the length of `by`; by a length of 0, or one that is not finite, not at all. */
+static void divide_by_length(float *row, size_t dim, const float *by, size_t by_dim) {
+    const float square = square_length(by, by_dim);
+    if (!(square > 1e-30f && square < 1e30f)) {
+        divide_carefully(row, dim, by, by_dim);
+        return;
+    }
+    const float scale = 1 / sqrtf(square);
+    for (size_t j = 0; j < dim; j++) {
+        row[j] *= scale;
+    }
+}
+
 static void finish_row(const vecna_map *map, int normalized, const float *in, float *out) {
     const size_t dim = map->target_dim;
-    float scale = 1;
     if (map->source_normalized) {
-        float square = square_length(in, map->source_dim);
-        scale = square > 0 ? 1 / sqrtf(square) : 1;
+        divide_by_length(out, dim, in, map->source_dim);
     }
     for (size_t j = 0; j < dim; j++) {
-        out[j] = out[j] * scale + map->bias[j];
+        out[j] += map->bias[j];
     }
     if (normalized) {
-        float square = square_length(out, dim);
-        float shrink = square > 0 ? 1 / sqrtf(square) : 1;
-        for (size_t j = 0; j < dim; j++) {
-            out[j] *= shrink;
-        }
+        divide_by_length(out, dim, out, dim);
     }
 }
 

@@ -18,10 +18,9 @@
 
 enum {
     FOLDS = 5,
-    ROWS_REPORTED = 1000,     /* enough: no further fold is reported */
+    ROWS_REPORTED = 800,      /* enough: no further fold is reported */
     ROWS_REPORTED_MAX = 4000, /* of one fold */
-    ROWS_FOR_ONE_FOLD = 5000,
-    ROWS_SHUFFLED = 500, /* behind the map of shuffled pairs */
+    ROWS_SHUFFLED = 500,      /* behind the map of shuffled pairs */
     JUDGED_FITTED_BELOW =
         50 /* fewer rows without judgement than this: judged ones are fitted too */
 };

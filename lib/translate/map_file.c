@@ -455,13 +455,17 @@ vecna_status vecna_map_parse(const void *data, size_t bytes, const char *name,
     const vecna_allocator *allocator = options ? options->allocator : NULL;
     vecna_safetensors_options limits = {
         .allocator = allocator, .header_bytes_max = (size_t)16 << 20, .entries_max = 1000};
+    vecna_error inner;
     vecna_status status;
     if (bytes < 8) {
         return vecna_error_set(err, VECNA_ERR_TRUNCATED, (int64_t)bytes, "%s: %zu bytes are no map",
                                r.name, bytes);
     }
-    status = vecna_safetensors_parse(data, bytes, bytes, &limits, &r.file, err);
-    status = status ? status : build(&r, allocator, out, err);
+    status = vecna_safetensors_parse(data, bytes, bytes, &limits, &r.file, &inner);
+    if (status != VECNA_OK) {
+        return vecna_error_set(err, status, inner.position, "%s: %s", r.name, inner.message);
+    }
+    status = build(&r, allocator, out, err);
     vecna_safetensors_free(r.file);
     return status;
 }

@@ -1,8 +1,6 @@
 /* The report as JSON: what `vecna fit --json` prints, and what a map file carries. */
 #include "translate/translate_impl.h"
 
-#include "vecna/codec.h"
-
 #include <string.h>
 
 static void put_number(vecna_json_writer *w, const char *key, double value) {

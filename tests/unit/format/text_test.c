@@ -305,8 +305,7 @@ static void bad_files(void **state) {
     }
 }
 
-/* ---- options -----------------------------------------------------------------------------------
- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static vecna_status open_text(const char *content, const vecna_format_options *options,
                               vecna_reader **out, vecna_error *err) {
@@ -382,8 +381,7 @@ static void long_lines_are_refused(void **state) {
     }
 }
 
-/* ---- what is written reads back ----------------------------------------------------------------
- */
+/* ---- what is written reads back -------------------------------------------------------------- */
 
 typedef struct table {
     float *data;
@@ -665,8 +663,7 @@ static void names_and_values_are_checked(void **state) {
     free_table(&made);
 }
 
-/* ---- memory runs out ---------------------------------------------------------------------------
- */
+/* ---- memory runs out ------------------------------------------------------------------------- */
 
 static vecna_status read_with(void *user, const vecna_allocator *allocator, vecna_error *err) {
     const good *file = user;

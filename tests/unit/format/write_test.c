@@ -250,8 +250,7 @@ static void fractions_are_refused_by_integers(void **state) {
     }
 }
 
-/* ---- the header of NumPy, byte for byte
- * ------------------------------------------------------------ */
+/* ---- the header of NumPy, byte for byte ------------------------------------------------------ */
 
 static void npy_is_numpys(void **state) {
     static const struct {
@@ -292,8 +291,7 @@ static void npy_is_numpys(void **state) {
     }
 }
 
-/* ---- large files
- * --------------------------------------------------------------------------------- */
+/* ---- large files ----------------------------------------------------------------------------- */
 
 /* .npy by hand, in the order asked for. */
 static void write_npy(const char *path, const char *descr, int fortran, const void *data,
@@ -393,8 +391,7 @@ static void file_cut_while_reading(void **state) {
     free(data);
 }
 
-/* ---- streams
- * --------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 /* A named pipe whose other end is held open, so that neither side waits; small content only. */
 static int open_fifo(const char *path) {
@@ -530,8 +527,7 @@ static void spool_folder_must_exist(void **state) {
         unsetenv("TMPDIR");
 }
 
-/* ---- names, words, misuse
- * ------------------------------------------------------------------------- */
+/* ---- names, words, misuse -------------------------------------------------------------------- */
 
 static void names_tell_formats(void **state) {
     static const struct {
@@ -614,7 +610,7 @@ static void misuse_is_refused(void **state) {
     reading.format = "raw";
     assert_status(VECNA_ERR_ARGUMENT,
                   vecna_reader_open_memory(values, 16, "x", &reading, &reader, &err));
-    assert_non_null(strstr(err.message, "--dim"));
+    assert_non_null(strstr(err.message, "--raw-dim"));
     reading.dim = 2;
     reading.dtype = VECNA_BIT;
     assert_status(VECNA_ERR_UNSUPPORTED,

@@ -100,7 +100,7 @@ static void other_models_are_refused(void **state) {
                       vecna_space_require(spaces[index_of(pairs[i][0])],
                                           real_set_rows(set, set->rows), NULL, &err));
         assert_non_null(strstr(err.message, pairs[i][0]));
-        assert_non_null(strstr(err.message, "--force"));
+        assert_non_null(strstr(err.message, "another model"));
     }
 }
 
@@ -283,8 +283,7 @@ static void memory_may_fail(void **state) {
     assert_survives_failing_memory(check_once, &i);
 }
 
-/* ---- known spaces
- * ------------------------------------------------------------------------------------- */
+/* ---- known spaces ---------------------------------------------------------------------------- */
 
 static void known_spaces_are_recognised(void **state) {
     static const char *const expected[][2] = {

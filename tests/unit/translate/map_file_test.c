@@ -3,8 +3,6 @@
 
 #include "tests/unit/translate/pairs.h"
 
-#include "vecna/codec.h"
-
 #include <stdio.h>
 #include <unistd.h>
 
@@ -67,6 +65,24 @@ static void a_map_comes_back_as_it_was(void **state) {
     assert_true(x.gain == y.gain && x.spread == y.spread && x.breadth == y.breadth);
     vecna_map_free(map);
     vecna_map_free(again);
+}
+
+/* A file of version 1, written once and kept: it must open for ever. */
+static void version_1_opens(void **state) {
+    (void)state;
+    vecna_map *map = NULL;
+    vecna_error err = {0};
+    assert_status(VECNA_OK,
+                  vecna_map_open("tests/golden/good/map_v1.safetensors", NULL, &map, &err));
+    vecna_map_info info = vecna_map_about(map);
+    assert_int_equal(info.source_dim, 4);
+    assert_int_equal(info.target_dim, 5);
+    assert_int_equal(info.role, VECNA_ROLE_QUERY);
+    assert_int_equal(info.recipe.method, VECNA_METHOD_BLEND);
+    assert_true(info.recipe.share == 0.6 && info.recipe.lambda == 0.1);
+    assert_int_equal(info.rows_fit, 40);
+    assert_int_equal(vecna_space_dim(vecna_map_source_space(map)), 4);
+    vecna_map_free(map);
 }
 
 /* Every length short of the whole is refused, and every byte changed is. */
@@ -166,19 +182,7 @@ static vecna_status resealed(const char *from, const char *to, vecna_error *err)
     vecna_safetensors *file = NULL;
     vecna_status status = vecna_safetensors_parse(data, bytes, bytes, NULL, &file, err);
     if (!status) {
-        uint64_t hash = VNI_HASH_START;
-        for (size_t i = 0; i < file->metadata_count; i++) {
-            if (strcmp(file->metadata[i].key, "checksum") != 0) {
-                hash = vni_hash(hash, file->metadata[i].key, strlen(file->metadata[i].key) + 1);
-                hash = vni_hash(hash, file->metadata[i].value, strlen(file->metadata[i].value) + 1);
-            }
-        }
-        for (size_t i = 0; i < file->entries_count; i++) {
-            const vecna_tensor_entry *entry = &file->entries[i];
-            hash = vni_hash(hash, entry->name, strlen(entry->name) + 1);
-            hash = vni_hash(hash, entry->shape, entry->rank * sizeof entry->shape[0]);
-        }
-        hash = vni_hash(hash, data + file->data_offset, (size_t)file->data_bytes);
+        uint64_t hash = vni_map_file_checksum(file, data + file->data_offset);
         char text[20];
         snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
         const char *old = vecna_safetensors_text(file, "checksum");
@@ -256,7 +260,7 @@ static void opening_survives_failing_memory(void **state) {
     assert_survives_failing_memory(open_saved, NULL);
 }
 
-/* ---- applying ----------------------------------------------------------------------------------------- */
+/* ---- applying -------------------------------------------------------------------------------- */
 
 static void applying_is_the_product_and_the_bias(void **state) {
     (void)state;
@@ -335,6 +339,7 @@ static int remove_path(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_map_comes_back_as_it_was),
+        cmocka_unit_test(version_1_opens),
         cmocka_unit_test(damage_is_found),
         cmocka_unit_test(hostile_files_are_refused),
         cmocka_unit_test(a_fitting_checksum_does_not_help),
