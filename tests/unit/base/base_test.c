@@ -35,7 +35,7 @@ static void messages_can_be_shown(void **state) {
     static const char *const texts[][2] = {
         {"\xC3\xA4 \xE6\x9D\xB1 \xF0\x9F\x98\x80", "\xC3\xA4 \xE6\x9D\xB1 \xF0\x9F\x98\x80"},
         {"a\xFF\xC3", "a??"},
-        {"\xE6\x9D'", "??'"},
+        {"\xE6\x9D'", "?\?'"},
         {"\xC0\xAF\xED\xA0\x80", "?????"},
         {"\x1B[2J\n\t\x7F", "?[2J???"},
         {"\xC2\x9B"
