@@ -146,6 +146,7 @@ def bad():
     yield "list-dots.csv", head + '9,"[1 2 ... 5 6]"\n'
     yield "list-empty.csv", head + "9,\n"
     yield "column-word.csv", spread + "w9,1,2,x,4,5,6\n"
+    yield "column-bytes.csv", spread.encode() + b"w9,1,2,\xc3\x1b,4,5,6\n"
     yield "column-empty.csv", spread + "w9,1,2,,4,5,6\n"
     yield "column-more.csv", spread + "w9,1,2,3,4,5,6,7\n"
     yield "no-vector.csv", "id,text\na,b\n"
@@ -156,6 +157,7 @@ def bad():
     yield "rows-absurd.emb", f"99999999999999999 {DIM}\n" + words()
     yield "numbers-fewer.emb", f"{ROWS + 1} {DIM}\n" + words() + "x 1 2 3\n"
     yield "numbers-word.emb", f"{ROWS + 1} {DIM}\n" + words() + "x 1 2 y 4 5 6\n"
+    yield "numbers-bytes.emb", (f"{ROWS + 1} {DIM}\n" + words()).encode() + b"\xe6\x9d 1 2 3 4 5\n"
     yield "numbers-glued.emb", f"{ROWS + 1} {DIM}\n" + words() + "x 1 2 3,4 4 5 6\n"
     yield "numbers-only.vec", f"{ROWS + 1} {DIM}\n" + words() + "1 2 3 4 5 6\n"
     yield "numbers-fewer.txt", words() + "x 1 2 3 4 5\n"
