@@ -90,12 +90,24 @@ build/libvecna.a: $(OUT)/libvecna.o
 	rm -f $@
 	$(AR) rcs $@ $(OUT)/libvecna-public.o
 
+# $(call pkg_config,PREFIX): the text of vecna.pc.
+define pkg_config
+prefix=$(1)
+libdir=$${prefix}/lib
+includedir=$${prefix}/include
+
+Name: vecna
+Description: translate embeddings between dimensions and models
+Version: $(VERSION)
+Cflags: -I$${includedir}
+Libs: -L$${libdir} -lvecna
+Libs.private: $(LIBS) -pthread
+endef
+export PKG_CONFIG_TEXT = $(call pkg_config,$(PREFIX))
+
 build/vecna.pc: Makefile include/vecna/base.h
 	@mkdir -p build
-	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
-	  'Name: vecna' 'Description: translate embeddings between dimensions and models' \
-	  'Version: $(VERSION)' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lvecna' \
-	  'Libs.private: $(LIBS) -pthread' > $@
+	@printf '%s\n' "$$PKG_CONFIG_TEXT" > $@
 
 $(OUT)/tests/unit/%_test: $(OUT)/tests/unit/%_test.o $(SUPPORT_OBJ) $(OUT)/libvecna.o
 	$(CC) $(LINK_FLAGS) -o $@ $^ -lcmocka $(LIBS)
@@ -153,7 +165,7 @@ install: all
 	ln -sf libvecna.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libvecna.so.$(SOVERSION)
 	ln -sf libvecna.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libvecna.so
 	install -m 644 build/libvecna.a $(DESTDIR)$(PREFIX)/lib/libvecna.a
-	install -m 644 build/vecna.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/vecna.pc
+	printf '%s\n' "$$PKG_CONFIG_TEXT" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/vecna.pc
 	install -m 644 include/vecna.h $(DESTDIR)$(PREFIX)/include/vecna.h
 	install -m 644 include/vecna/*.h $(DESTDIR)$(PREFIX)/include/vecna/
 
