@@ -4,6 +4,10 @@
 set -u
 cd "$(dirname "$0")/.."
 seconds=${FUZZ_SECONDS:-30}
+if ! [ "$seconds" -gt 0 ]; then # libFuzzer takes 0 for ever
+    echo "FUZZ_SECONDS=$seconds: give 1 or more" >&2
+    exit 2
+fi
 
 # One fuzzer: a line on success, its log on a find.
 fuzz() {
