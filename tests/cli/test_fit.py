@@ -216,6 +216,18 @@ def test_judgements_by_field_and_by_qrels_are_the_same(tmp_path, judged):
     assert one["min_retention"] == 0.6
 
 
+def test_judged_queries_need_no_remark(tmp_path, judged):
+    folder, _ = judged
+    text = run("fit", folder / "c.minilm.384.npy", folder / "c.mpnet.768.npy", "-o", tmp_path / "a.vecna",
+               "--queries-source", folder / "q.minilm.384.npy", "--queries-target", folder / "q.mpnet.768.npy",
+               "--queries-texts", folder / "q.jsonl", *QUICK, status=None).out
+    assert "needs judged queries" not in text
+    by_people, by_neighbours = text.split("Ground truth: ")[1:]
+    for part, shown in ((by_people, True), (by_neighbours, False)):
+        (line,) = [line for line in part.splitlines() if line.startswith("  target model itself")]
+        assert (line.split("itself")[1].split()[0] != "-") == shown
+
+
 def test_judged_rows_are_not_in_the_map(tmp_path, judged):
     folder, _ = judged
     fit_judged(folder, tmp_path / "a.vecna", "--queries-texts", folder / "q.jsonl", status=None)
@@ -267,8 +279,13 @@ def test_json_has_what_the_report_prints(vecna, tmp_path, pair):
     assert {c["method"] for c in report["candidates"]} >= {"procrustes", "ridge", "blend", "family", "reduced-rank"}
     truth = report["truth"]
     assert truth["ground_truth"] in text
+    assert "looks for its own native row (recall, MRR)" in text
+    assert "needs judged queries (--queries-source, --queries-target)" in text and report["verdict"] == "PASS"
+    for who in ("target model itself", "keep the old model"):  # both would find the row that asks
+        (line,) = [line for line in text.splitlines() if line.startswith(f"  {who}")]
+        assert line.split(who)[1].split()[:3] == ["-", "-", "-"] and "[" in line
     for who in ("translated", "native"):
-        for figure in ("recall@1", "recall@10", "mrr@10", "ndcg@10", "overlap@10"):
+        for figure in ("recall@1", "recall@10", "mrr@10", "ndcg@10", "overlap@10")[0 if who == "translated" else 3:]:
             value, low, high = truth[who][figure]
             assert low <= value <= high
             assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in text, (who, figure)
