@@ -82,6 +82,22 @@ def test_unmatched_rows_are_counted_and_named(vecna, tmp_path):
     assert (report["rows"], report["source_unmatched"], report["target_unmatched"]) == (233, 7, 2)
 
 
+def test_ids_that_stand_twice_are_said_to(vecna, tmp_path):
+    names = [f"n-{i}" for i in range(240)]
+    put(tmp_path / "s.jsonl", SOURCE, ids=["n-1" if i in (7, 9) else name for i, name in enumerate(names)])
+    put(tmp_path / "t.jsonl", TARGET, ids=["n-2" if i == 9 else name for i, name in enumerate(names)])
+    err = vecna("fit", tmp_path / "s.jsonl", tmp_path / "t.jsonl", "-o", tmp_path / "m.vecna", *QUICK).err
+    assert '2 of 240 rows' in err and 'twice, and its first row is the pair: "n-1", "n-1"' in err
+    assert '1 of 240 rows' in err and 'twice, and its first row is the pair: "n-2"' in err
+    assert 'have no partner: "n-7"' in err  # of the target; none of the source
+    assert err.count("no partner") == 1
+
+
+def test_where_the_map_goes_is_tried_before_the_fit(vecna, tmp_path):
+    err = vecna("fit", tmp_path / "absent.npy", tmp_path / "absent.npy", "-o", tmp_path / "no" / "m.vecna", status=1).err
+    assert "m.vecna" in err and "absent" not in err
+
+
 def test_rows_that_are_no_pairs(vecna, tmp_path, pair):
     numpy.save(tmp_path / "short.npy", TARGET[:-1])
     err = vecna("fit", pair[0], tmp_path / "short.npy", "-o", tmp_path / "m.vecna", *QUICK, status=1).err
