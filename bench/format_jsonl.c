@@ -2,6 +2,7 @@
  * prints a float64 of 17 digits, the shortest text of the float32, base64). MB of file a second, on
  * one core, from the page cache into blocks; beside memcpy of as many bytes in the same run.
  * Medians of 5 by the clock of the process. Then writing, and the peak of the resident memory. */
+#include "bench/bench.h"
 #include "vecna/codec.h"
 #include "vecna/format.h"
 
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { DIM = 1536, ROWS = 4000, ROUNDS = 5 };
@@ -17,26 +17,11 @@ enum { DIM = 1536, ROWS = 4000, ROUNDS = 5 };
 enum spelling { DIGITS17, SHORTEST, BASE64 };
 
 static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+    return bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *times) {
-    qsort(times, ROUNDS, sizeof *times, by_size);
-    return times[ROUNDS / 2];
-}
-
-static void must(vecna_status status, const vecna_error *err) {
-    if (status != VECNA_OK) {
-        fprintf(stderr, "%s\n", err->message);
-        exit(1);
-    }
+static double median(double *values) {
+    return bench_median(values, ROUNDS);
 }
 
 /* One file; returns its bytes. */
@@ -49,7 +34,7 @@ static size_t generate(const char *path, enum spelling spelling) {
     size_t bytes = 0;
     vecna_random_seed(&random, 1, 0);
     vecna_json_writer_init(&json, 0, NULL);
-    must(vecna_outfile_open(path, NULL, &file, &err), &err);
+    bench_must(vecna_outfile_open(path, NULL, &file, &err), &err);
     for (size_t i = 0; i < ROWS; i++) {
         vecna_json_writer_reset(&json);
         vecna_json_write_object_begin(&json);
@@ -76,11 +61,11 @@ static size_t generate(const char *path, enum spelling spelling) {
             vecna_json_write_base64(&json, row, sizeof row);
         vecna_json_write_object_end(&json);
         vecna_json_write_between(&json, "\n", 1);
-        must(vecna_json_writer_finish(&json, &err), &err);
-        must(vecna_outfile_write(file, json.text, json.bytes, &err), &err);
+        bench_must(vecna_json_writer_finish(&json, &err), &err);
+        bench_must(vecna_outfile_write(file, json.text, json.bytes, &err), &err);
         bytes += json.bytes;
     }
-    must(vecna_outfile_commit(file, &err), &err);
+    bench_must(vecna_outfile_commit(file, &err), &err);
     vecna_json_writer_free(&json);
     return bytes;
 }
@@ -93,23 +78,23 @@ static double through(const char *path, const char *target) {
     vecna_error err;
     size_t rows = 0;
     double start = now();
-    must(vecna_reader_open(path, NULL, &reader, &err), &err);
-    must(vecna_block_new(NULL, &block, &err), &err);
+    bench_must(vecna_reader_open(path, NULL, &reader, &err), &err);
+    bench_must(vecna_block_new(NULL, &block, &err), &err);
     if (target) {
         vecna_writer_options options = {
             .format = "jsonl", .dim = DIM, .like = vecna_reader_about(reader)};
-        must(vecna_writer_open(target, &options, &writer, &err), &err);
+        bench_must(vecna_writer_open(target, &options, &writer, &err), &err);
     }
     for (;;) {
-        must(vecna_reader_read(reader, block, 0, &err), &err);
+        bench_must(vecna_reader_read(reader, block, 0, &err), &err);
         if (block->vectors.rows == 0)
             break;
         rows += block->vectors.rows;
         if (target)
-            must(vecna_writer_write(writer, block->vectors, block->records, &err), &err);
+            bench_must(vecna_writer_write(writer, block->vectors, block->records, &err), &err);
     }
     if (target)
-        must(vecna_writer_commit(writer, &err), &err);
+        bench_must(vecna_writer_commit(writer, &err), &err);
     vecna_block_free(block);
     vecna_reader_close(reader);
     if (rows != ROWS)

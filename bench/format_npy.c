@@ -2,6 +2,7 @@
  * of the caller, beside memcpy of as many bytes between two matrices? And, without a copy, how fast
  * are they looked at, beside looking at as many in memory? Medians of 7, in turn, in one run; then
  * the peak of the resident memory while a file much larger than it goes through. */
+#include "bench/bench.h"
 #include "vecna/format.h"
 
 #include <stdio.h>
@@ -9,32 +10,16 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { DIM = 768, ROWS = 130000, ROUNDS = 7 };
 
 static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time); /* one thread, no disk: others do not count */
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+    return bench_seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *times) {
-    qsort(times, ROUNDS, sizeof *times, by_size);
-    return times[ROUNDS / 2];
-}
-
-static void must(vecna_status status, const vecna_error *err) {
-    if (status != VECNA_OK) {
-        fprintf(stderr, "%s\n", err->message);
-        exit(1);
-    }
+static double median(double *values) {
+    return bench_median(values, ROUNDS);
 }
 
 /* One word of every cache line. */
@@ -54,10 +39,10 @@ static double through(const char *path, float *matrix, unsigned *sum) {
     vecna_block *block = NULL;
     vecna_error err;
     double start = now();
-    must(vecna_reader_open(path, NULL, &reader, &err), &err);
-    must(vecna_block_new(NULL, &block, &err), &err);
+    bench_must(vecna_reader_open(path, NULL, &reader, &err), &err);
+    bench_must(vecna_block_new(NULL, &block, &err), &err);
     for (;;) {
-        must(vecna_reader_read(reader, block, 0, &err), &err);
+        bench_must(vecna_reader_read(reader, block, 0, &err), &err);
         if (block->vectors.rows == 0)
             break;
         if (matrix)
@@ -75,10 +60,11 @@ static void write_file(const char *path, const float *matrix, size_t times) {
     vecna_writer_options options = {.format = "npy", .dim = DIM, .rows = ROWS * times};
     vecna_writer *writer = NULL;
     vecna_error err;
-    must(vecna_writer_open(path, &options, &writer, &err), &err);
+    bench_must(vecna_writer_open(path, &options, &writer, &err), &err);
     for (size_t i = 0; i < times; i++)
-        must(vecna_writer_write(writer, vecna_view_dense(matrix, ROWS, DIM), NULL, &err), &err);
-    must(vecna_writer_commit(writer, &err), &err);
+        bench_must(vecna_writer_write(writer, vecna_view_dense(matrix, ROWS, DIM), NULL, &err),
+                   &err);
+    bench_must(vecna_writer_commit(writer, &err), &err);
 }
 
 /* In a process that starts anew: a forked one would count its parent's memory. */

@@ -3,13 +3,13 @@
  * that other work on the machine counts little. */
 #define _GNU_SOURCE
 #include "vecna/linalg.h"
+#include "bench/bench.h"
 
 #include <dlfcn.h>
 #include <dnnl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ROWS = 4096, P = 1536, Q = 768, RUNS = 5, ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
 enum { UPPER = 121 };
@@ -32,19 +32,11 @@ static struct {
 } data;
 
 static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static double median(double *values) {
-    qsort(values, RUNS, sizeof *values, ascending);
-    return values[RUNS / 2];
+    return bench_median(values, RUNS);
 }
 
 static void need(int good, const char *what) {

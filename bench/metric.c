@@ -4,24 +4,17 @@
  * registers), in turn, with memcpy beside. Rows lie in memory (64 MiB a type, far above the last
  * cache of one core) and in the second cache (256 KiB). Medians of RUNS. */
 #include "base/base_impl.h"
+#include "bench/bench.h"
 #include "metric/metric_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { RUNS = 7, DIM = 768 };
 
 /* Processor time: what other processes take of a shared machine is not the kernel's doing. */
 static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* One job that reads `bytes` bytes. */
@@ -80,8 +73,7 @@ static double timed(void (*run)(work *), work *job, size_t repeats) {
 }
 
 static double median(double *values) {
-    qsort(values, RUNS, sizeof *values, ascending);
-    return values[RUNS / 2];
+    return bench_median(values, RUNS);
 }
 
 /* Median GB/s of `run`, and the median of its speed over that of reading: the two take turns,

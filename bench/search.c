@@ -3,28 +3,20 @@
  * the same shapes on as many threads, in the same run, in turn. */
 #define _GNU_SOURCE
 #include "vecna/search.h"
+#include "bench/bench.h"
 
 #include <dnnl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { DIM = 768, QUERIES = 512, TILE = 8192, RUNS = 5, K = 10 };
 
 static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return bench_seconds(CLOCK_MONOTONIC);
 }
 
 static double median(double *values) {
-    qsort(values, RUNS, sizeof *values, ascending);
-    return values[RUNS / 2];
+    return bench_median(values, RUNS);
 }
 
 static float *uniform_rows(size_t count, uint64_t seed) {

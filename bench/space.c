@@ -2,36 +2,21 @@
  * and what one check costs beside the product that it cannot do without. Medians of 7, in turn, in one
  * run, on one thread. */
 #include "vecna/space.h"
+#include "bench/bench.h"
 #include "vecna/linalg.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { DIM = 768, ROWS = 60000, CHECKED = 128, ROUNDS = 7 };
 
 static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+    return bench_seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *times) {
-    qsort(times, ROUNDS, sizeof *times, by_size);
-    return times[ROUNDS / 2];
-}
-
-static void must(vecna_status status, const vecna_error *err) {
-    if (status != VECNA_OK) {
-        fprintf(stderr, "%s\n", err->message);
-        exit(1);
-    }
+static double median(double *values) {
+    return bench_median(values, ROUNDS);
 }
 
 static double copying(const float *data, float *copy) {
@@ -45,10 +30,10 @@ static double looking(vecna_view rows) {
     vecna_health_report report;
     vecna_error err;
     double start = now();
-    must(vecna_health_new(DIM, NULL, &health, &err), &err);
-    must(vecna_health_add(health, rows, &err), &err);
+    bench_must(vecna_health_new(DIM, NULL, &health, &err), &err);
+    bench_must(vecna_health_add(health, rows, &err), &err);
     double time = now() - start; /* the report costs the same for any number of rows */
-    must(vecna_health_finish(health, &report, &err), &err);
+    bench_must(vecna_health_finish(health, &report, &err), &err);
     vecna_health_free(health);
     return time;
 }
@@ -57,8 +42,8 @@ static double building(vecna_view rows) {
     vecna_space_builder *builder = NULL;
     vecna_error err;
     double start = now();
-    must(vecna_space_builder_new(DIM, NULL, &builder, &err), &err);
-    must(vecna_space_builder_add(builder, rows, &err), &err);
+    bench_must(vecna_space_builder_new(DIM, NULL, &builder, &err), &err);
+    bench_must(vecna_space_builder_add(builder, rows, &err), &err);
     double time = now() - start;
     vecna_space_builder_free(builder);
     return time;
@@ -84,13 +69,14 @@ int main(void) {
         t_build[round] = building(rows);
         double start = now();
         vecna_space_free(space);
-        must(vecna_space_of(vecna_view_rows(rows, 0, 4000), NULL, &space, &err), &err);
+        bench_must(vecna_space_of(vecna_view_rows(rows, 0, 4000), NULL, &space, &err), &err);
         t_finish[round] = now() - start;
         vecna_space_match match;
         start = now();
         for (size_t k = 0; k < 20; k++)
-            must(vecna_space_check(space, vecna_view_rows(rows, 0, CHECKED), NULL, &match, &err),
-                 &err);
+            bench_must(
+                vecna_space_check(space, vecna_view_rows(rows, 0, CHECKED), NULL, &match, &err),
+                &err);
         t_check[round] = (now() - start) / 20;
     }
     double bytes = (double)ROWS * DIM * sizeof *data, copied = median(t_copy);

@@ -3,6 +3,7 @@
  * the count) against one bare oneDNN product of the same shape on as many threads, in the same run,
  * in turn. */
 #define _GNU_SOURCE
+#include "bench/bench.h"
 #include "vecna/base.h"
 
 #include <dnnl.h>
@@ -13,25 +14,16 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SOURCE_DIM = 1536, TARGET_DIM = 768, RUNS = 5, FIT_ROWS = 4000 };
 
 static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return bench_seconds(CLOCK_MONOTONIC);
 }
 
 static double median(double *values) {
-    qsort(values, RUNS, sizeof *values, ascending);
-    return values[RUNS / 2];
+    return bench_median(values, RUNS);
 }
 
 static void die(const char *what) {

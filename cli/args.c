@@ -69,7 +69,7 @@ static int print_help(const usage *use) {
 }
 
 /* Letters that differ, roughly: enough to turn --lambada into a suggestion. */
-static size_t distance(const char *a, const char *b) {
+size_t word_distance(const char *a, const char *b) {
     size_t row[64], length = strlen(b);
     if (length >= 63)
         return 99;
@@ -94,8 +94,8 @@ static int unknown_option(const usage *use, const char *given) {
     size_t least = 4;
     for (size_t i = 0; i < use->option_count; i++) {
         const option *one = &use->options[i];
-        if (one->kind != OPTION_GROUP && distance(given, one->name) < least) {
-            least = distance(given, one->name);
+        if (one->kind != OPTION_GROUP && word_distance(given, one->name) < least) {
+            least = word_distance(given, one->name);
             nearest = one;
         }
     }

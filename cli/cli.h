@@ -104,6 +104,12 @@ double seconds_now(void);
 /* "1,234,567" into a static buffer of eight turns. */
 const char *grouped(uint64_t number);
 
+/* Whether `path` can be written, found out before the work and not after it; leaves nothing there. */
+vecna_status check_writable(const char *path, vecna_error *err);
+
+/* How alike two words are: letters to change, add or leave out; 99 for very long ones. */
+size_t word_distance(const char *a, const char *b);
+
 /* Prints a finished JSON value with a newline and frees the writer; returns EXIT_DONE or
  * EXIT_FAILED. */
 int print_json(vecna_json_writer *json, FILE *file);

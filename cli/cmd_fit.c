@@ -187,8 +187,10 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
     vecna_format_options format = format_options(&o->input);
     vecna_map_info about;
     vecna_error err;
-    vecna_status status = vecna_pool_new(o->threads, NULL, &job->pool, &err);
+    vecna_status status = check_writable(o->out, &err);
 
+    if (status == VECNA_OK)
+        status = vecna_pool_new(o->threads, NULL, &job->pool, &err);
     if (status == VECNA_OK)
         status =
             load_pairs(source, target, &format, (pairing)o->pair_by, o->texts, &job->both, &err);

@@ -121,6 +121,28 @@ static vecna_status shuffle_sample(reduce_job *job, vecna_error *err) {
     return VECNA_OK;
 }
 
+/* Of the rows that were given to ask, zero rows are left out: they have no neighbours. */
+static vecna_status check_asking(reduce_job *job, vecna_error *err) {
+    size_t kept = 0, zeros = 0, first_zero = 0;
+    for (size_t i = 0; i < job->asking.rows; i++) {
+        const float *row = job->asking.data + i * job->full;
+        double norm = vecna_metric_norm(row, job->full);
+        if (!isfinite(norm))
+            return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
+                                   "%s: row %zu holds NaN or infinity; mend it, or leave it out",
+                                   job->options->test, i);
+        if (norm == 0 && zeros++ == 0)
+            first_zero = i;
+        if (norm != 0)
+            memmove(job->asking.data + kept++ * job->full, row, job->full * sizeof *row);
+    }
+    if (zeros)
+        note("%s zero rows of %s do not ask, the first is row %zu", grouped(zeros),
+             job->options->test, first_zero);
+    job->asking.rows = kept;
+    return VECNA_OK;
+}
+
 /* The rows that ask: of another file, or every fifth of the sample, which is then not learned from. */
 static vecna_status set_asking_apart(reduce_job *job, vecna_error *err) {
     size_t kept = 0, wanted = job->sample.rows / 5;
@@ -132,18 +154,10 @@ static vecna_status set_asking_apart(reduce_job *job, vecna_error *err) {
         if (job->test.vectors.dim != job->full)
             return vecna_error_set(err, VECNA_ERR_DIM, -1, "%s has %zu dimensions, not %zu",
                                    job->options->test, job->test.vectors.dim, job->full);
-        for (size_t i = 0; i < job->test.vectors.rows; i++) {
-            double norm = vecna_metric_norm(job->test.vectors.data + i * job->full, job->full);
-            if (!isfinite(norm) || norm == 0)
-                return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
-                                       "%s: row %zu is zero or not finite; rows that ask need a "
-                                       "direction",
-                                       job->options->test, i);
-        }
         job->asking = job->test.vectors;
         job->test.vectors.data = NULL;
         job->test.vectors.rows = 0;
-        return VECNA_OK;
+        return check_asking(job, err);
     }
     if (wanted > ASKED_MOST)
         wanted = ASKED_MOST;
@@ -488,13 +502,19 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
                                  .quiet = o->json};
     vecna_error err;
     int status;
-    if (vecna_pool_new(o->threads, NULL, &job->pool, &err) != VECNA_OK ||
+    if ((o->save_map && check_writable(o->save_map, &err) != VECNA_OK) ||
+        (o->restore_map && check_writable(o->restore_map, &err) != VECNA_OK) ||
+        vecna_pool_new(o->threads, NULL, &job->pool, &err) != VECNA_OK ||
         take_sample(job, in, &err) != VECNA_OK || learn_and_judge(job, &err) != VECNA_OK)
         return fail_with(&err);
     if (o->save_map && vecna_map_save(used->down, o->save_map, &err) != VECNA_OK)
         return fail_with(&err);
     if (o->restore_map && vecna_map_save(used->up, o->restore_map, &err) != VECNA_OK)
         return fail_with(&err);
+    if (o->restore_map && vecna_map_about(used->up).verdict == VECNA_VERDICT_FAIL)
+        note("%s carries the verdict FAIL: what it restores finds too few of the full rows' "
+             "neighbours; vecna translate takes it with --force alone",
+             o->restore_map);
     if (!o->json)
         print_report(job, to);
     writing.given = used->down;
@@ -548,6 +568,10 @@ int command_reduce(int argc, char **argv) {
         return usage_error(&use, "--dim N is missing: how many dimensions should stay?");
     if (strcmp(paths[0], "-") == 0)
         return usage_error(&use, "IN is read twice, so it cannot be standard input");
+    if ((o.save_map && strcmp(o.save_map, "-") == 0) ||
+        (o.restore_map && strcmp(o.restore_map, "-") == 0))
+        return usage_error(&use, "--save-map and --restore-map take a file: standard output has "
+                                 "the report or the rows");
     memset(&job, 0, sizeof job);
     job.options = &o;
     status = run_reduce(&job, paths[0], paths[1]);

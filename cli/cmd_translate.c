@@ -255,6 +255,12 @@ static vecna_status open_adapter(job *work, vecna_error *err) {
 }
 
 static vecna_status open_slots(job *work, size_t threads, vecna_error *err) {
+    size_t in_floats, out_floats;
+    if (!vecna_size_mul(work->block_rows, work->in_dim, &in_floats) ||
+        !vecna_size_mul(work->block_rows, work->widest, &out_floats))
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
+                               "blocks of %zu rows of %zu dimensions are too large",
+                               work->block_rows, work->widest);
     work->slot_count = threads;
     work->slots = calloc(threads, sizeof *work->slots);
     if (work->slots == NULL)
@@ -265,9 +271,9 @@ static vecna_status open_slots(job *work, size_t threads, vecna_error *err) {
         vecna_status status = vecna_block_new(NULL, &mine->block, err);
         if (status != VECNA_OK)
             return status;
-        mine->in = vecna_allocate(NULL, work->block_rows * work->in_dim, sizeof(float));
-        mine->out = vecna_allocate(NULL, work->block_rows * work->widest, sizeof(float));
-        mine->next = vecna_allocate(NULL, work->block_rows * work->widest, sizeof(float));
+        mine->in = vecna_allocate(NULL, in_floats, sizeof(float));
+        mine->out = vecna_allocate(NULL, out_floats, sizeof(float));
+        mine->next = vecna_allocate(NULL, out_floats, sizeof(float));
         if (vecna_reader_about(work->reader)->has_records)
             mine->records = vecna_allocate(NULL, work->block_rows, sizeof *mine->records);
         if (!mine->in || !mine->out || !mine->next ||
@@ -283,6 +289,10 @@ static vecna_status plan_job(job *work, vecna_error *err) {
     const vecna_file_info *about = vecna_reader_about(work->reader);
     vecna_status status;
     work->in_dim = about->dim;
+    if (work->options->dim > VECNA_FORMAT_MAX_DIM)
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "--dim %zu is too many dimensions; %zu are the most",
+                               work->options->dim, VECNA_FORMAT_MAX_DIM);
     if (work->options->given) {
         work->maps[work->map_count++] = work->options->given;
         status = VECNA_OK;
@@ -297,6 +307,10 @@ static vecna_status plan_job(job *work, vecna_error *err) {
         if (work->out_dim > work->widest)
             work->widest = work->out_dim;
     }
+    if (work->widest > VECNA_FORMAT_MAX_DIM)
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "a map to %zu dimensions is too wide; %zu are the most",
+                               work->widest, VECNA_FORMAT_MAX_DIM);
     if (work->map_count && vecna_map_about(work->maps[0]).source_dim != work->in_dim)
         return vecna_error_set(
             err, VECNA_ERR_DIM, -1, "%s has %zu dimensions, %s translates from %zu", work->in_path,
@@ -375,8 +389,9 @@ static void report(const job *work, const char *out_path, double seconds) {
         print_json(&json, to);
         return;
     }
-    fprintf(to, "%s: %s rows, %zu -> %zu dimensions, %.1f s (%s rows/s)\n", out_path,
-            grouped(work->rows), work->in_dim, work->out_dim, seconds,
+    fprintf(to, "%s: %s rows, %zu -> %zu dimensions, %.1f s (%s rows/s)\n",
+            strcmp(out_path, "-") == 0 ? "standard output" : out_path, grouped(work->rows),
+            work->in_dim, work->out_dim, seconds,
             grouped((uint64_t)((double)work->rows / (seconds > 1e-9 ? seconds : 1e-9))));
 }
 

@@ -56,21 +56,33 @@ static vecna_status keep_rows(loaded *file, const size_t *rows, size_t count, ve
     return VECNA_OK;
 }
 
-static void name_the_lonely(const loaded *file, const unsigned char *paired, char *const *keys,
-                            size_t alone) {
+/* Of a row: it has no partner, it has one, or an earlier row of the file with its key has it. */
+enum { ALONE = 0, PAIRED = 1, TWICE = 2 };
+
+/* Count and name the rows of one state. */
+static void name_rows(const loaded *file, const unsigned char *states, char *const *keys,
+                      unsigned char wanted, const char *what) {
     char list[160] = "";
-    size_t used = 0, named = 0;
-    for (size_t i = 0; i < file->vectors.rows && named < 3; i++) {
-        if (paired[i])
+    size_t used = 0, named = 0, count = 0;
+    for (size_t i = 0; i < file->vectors.rows; i++) {
+        if (states[i] != wanted || count++ >= 3)
             continue;
         used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%.40s\"", named ? ", " : "",
                                  keys[i] ? keys[i] : "(none)");
-        if (used >= sizeof list)
-            break;
         named++;
     }
-    note("%s of %s rows of %s have no partner: %s%s", grouped(alone), grouped(file->vectors.rows),
-         file->path, list, alone > named ? ", ..." : "");
+    if (count)
+        note("%s of %s rows of %s %s: %s%s", grouped(count), grouped(file->vectors.rows),
+             file->path, what, list, count > named ? ", ..." : "");
+}
+
+static void name_unpaired(const pairs *both, const loaded *file, const unsigned char *states,
+                          char *const *keys) {
+    name_rows(file, states, keys, ALONE, "have no partner");
+    name_rows(file, states, keys, TWICE,
+              both->by == PAIR_BY_ID ? "have an id that stands twice, and its first row is the pair"
+                                     : "have a text that stands twice, and its first row is the "
+                                       "pair");
 }
 
 /* Partners by key. A key that stands twice pairs its first row only. */
@@ -89,20 +101,24 @@ static vecna_status pair_by_key(pairs *both, char *const *source_keys, char *con
         status = id_index_new(target_keys, target_rows, &index, err);
     for (size_t i = 0; status == VECNA_OK && i < source_rows; i++) {
         int64_t row = source_keys[i] ? id_index_find(index, source_keys[i]) : -1;
+        if (row >= 0 && target_paired[row])
+            source_paired[i] = TWICE;
         if (row < 0 || target_paired[row])
             continue;
         left[count] = i;
         right[count++] = (size_t)row;
-        source_paired[i] = 1;
-        target_paired[row] = 1;
+        source_paired[i] = PAIRED;
+        target_paired[row] = PAIRED;
     }
+    for (size_t i = 0; status == VECNA_OK && i < target_rows; i++)
+        if (!target_paired[i] && target_keys[i] &&
+            target_paired[id_index_find(index, target_keys[i])] == PAIRED)
+            target_paired[i] = TWICE;
     if (status == VECNA_OK) {
         both->source_alone = source_rows - count;
         both->target_alone = target_rows - count;
-        if (both->source_alone)
-            name_the_lonely(&both->source, source_paired, source_keys, both->source_alone);
-        if (both->target_alone)
-            name_the_lonely(&both->target, target_paired, target_keys, both->target_alone);
+        name_unpaired(both, &both->source, source_paired, source_keys);
+        name_unpaired(both, &both->target, target_paired, target_keys);
         if (count == 0)
             status = vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1,
                                      "%s and %s have no %s in common; --pair-by row pairs them by "

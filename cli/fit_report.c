@@ -53,11 +53,18 @@ static void interval_cell(table *t, const vecna_interval *interval) {
         table_cell(t, "%.3f [%.3f, %.3f]", interval->value, interval->low, interval->high);
 }
 
-static void figures_row(table *t, const char *name, const vecna_figures *figures) {
+static bool is_judged(const vecna_truth *truth) {
+    return strcmp(truth->name, "judged queries") == 0;
+}
+
+/* A model that looks for its own row, or for what it finds first itself, always finds it: such
+ * figures say nothing and are not shown. */
+static void figures_row(table *t, const char *name, const vecna_figures *figures, bool finds_own) {
+    static const vecna_interval nothing;
     table_cell(t, "%s", name);
-    interval_cell(t, &figures->recall1);
-    interval_cell(t, &figures->recall10);
-    interval_cell(t, &figures->mrr10);
+    interval_cell(t, finds_own ? &nothing : &figures->recall1);
+    interval_cell(t, finds_own ? &nothing : &figures->recall10);
+    interval_cell(t, finds_own ? &nothing : &figures->mrr10);
     interval_cell(t, &figures->ndcg10);
     interval_cell(t, &figures->overlap10);
 }
@@ -67,16 +74,23 @@ static void print_truth(const vecna_truth *truth, vecna_role role, FILE *to) {
                                           "MRR@10", "nDCG@10",  "overlap@10"};
     static const char *const short_headers[] = {"retention of nDCG", "", ""};
     const vecna_retention *kept = &truth->retention;
+    const bool by_rows = strstr(truth->name, "rows") != NULL;
     table t;
 
     fprintf(to, "\nGround truth: %s (%s queries, %s rows of corpus)\n", truth->name,
             grouped(truth->queries), grouped(truth->corpus));
+    if (!is_judged(truth))
+        fprintf(to,
+                "  each %s looks for %s (recall, MRR) and for its native neighbours (nDCG, "
+                "overlap)\n",
+                by_rows ? "held-out row" : "query",
+                by_rows ? "its own native row" : "the row that the target model finds first");
     table_start(&t, 6, headers);
     figures_row(&t, role == VECNA_ROLE_DOCUMENT ? "translated corpus" : "translated queries",
-                &truth->translated);
-    figures_row(&t, "target model itself", &truth->native);
+                &truth->translated, false);
+    figures_row(&t, "target model itself", &truth->native, !is_judged(truth));
     if (truth->kept.ndcg10.queries > 0)
-        figures_row(&t, "keep the old model", &truth->kept);
+        figures_row(&t, "keep the old model", &truth->kept, by_rows);
     table_print(&t, to, "  ");
 
     table_start(&t, 3, short_headers);
@@ -108,6 +122,11 @@ static void print_verdict(const vecna_report *report, FILE *to) {
     fputs(vecna_verdict_name(report->verdict), to);
     style(to, "0");
     fprintf(to, "  %s\n", reason);
+    if (report->verdict == VECNA_VERDICT_PASS && !is_judged(&report->truth))
+        fputs(
+            "  judged by the target model's own neighbours: whether translating beats keeping the "
+            "old model needs judged queries (--queries-source, --queries-target)\n",
+            to);
 }
 
 void print_fit_report(const vecna_report *report, const vecna_map_info *about, const char *map_path,

@@ -43,26 +43,53 @@ static void catch_interrupts(void) {
     sigaction(SIGHUP, &action, NULL);
 }
 
+static const command *find_command(const char *name) {
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int unknown_command(const char *name) {
+    const command *nearest = NULL;
+    size_t least = 4;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        size_t distance = word_distance(name, commands[i].name);
+        if (distance < least && distance < strlen(commands[i].name)) {
+            least = distance;
+            nearest = &commands[i];
+        }
+    }
+    fprintf(stderr, "vecna: there is no command \"%s\"", name);
+    if (nearest)
+        fprintf(stderr, "; did you mean %s?", nearest->name);
+    fputs("\n\n", stderr);
+    return print_overview(stderr);
+}
+
 int main(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
+    char help[] = "--help";
+    char *asked_help[] = {argc > 2 ? argv[2] : NULL, help, NULL};
+    const command *asked;
     int status;
 
     catch_interrupts();
+    if (strcmp(verb, "help") == 0 && argc > 2) {
+        asked = find_command(argv[2]);
+        return asked ? asked->run(2, asked_help) : unknown_command(argv[2]);
+    }
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0)
         return print_overview(stdout);
     if (strcmp(verb, "--version") == 0 || strcmp(verb, "version") == 0) {
         printf("vecna %s\n", vecna_version());
         return EXIT_DONE;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(verb, commands[i].name) == 0) {
-            status = commands[i].run(argc - 1, argv + 1);
-            if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE)
-                status = fail_text("cannot write the result to standard output");
-            return status;
-        }
-    }
-    if (verb[0] != '\0')
-        fprintf(stderr, "vecna: there is no command \"%s\"\n\n", verb);
-    return print_overview(stderr);
+    asked = find_command(verb);
+    if (asked == NULL)
+        return verb[0] ? unknown_command(verb) : print_overview(stderr);
+    status = asked->run(argc - 1, argv + 1);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE)
+        status = fail_text("cannot write the result to standard output");
+    return status;
 }

@@ -99,6 +99,14 @@ void progress_end(progress *meter) {
         fputs("\r\033[K", stderr);
 }
 
+vecna_status check_writable(const char *path, vecna_error *err) {
+    vecna_outfile *file = NULL;
+    vecna_status status = vecna_outfile_open(path, NULL, &file, err);
+    if (status == VECNA_OK)
+        vecna_outfile_discard(file);
+    return status;
+}
+
 int print_json(vecna_json_writer *json, FILE *file) {
     vecna_error err;
     int exit_status = EXIT_DONE;

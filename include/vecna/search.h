@@ -32,6 +32,10 @@ typedef struct vecna_search_options {
  * Numerics: cosine, dot, l2 and l2sq go through a float32 product: the error of a cosine is about
  *           1e-7 * sqrt(dim); l2sq is |q|^2 + |c|^2 - 2 q.c, whose error is about
  *           1e-6 * (|q|^2 + |c|^2), so distances far below that are noise. l1 is exact to float32.
+ *           A cosine is as good for rows of very large or very small numbers. With l2 and l2sq a row
+ *           is never found when |c|^2 or q.c leaves float32 (lengths of about 1.8e19 and more), and
+ *           distances whose squares are below 1e-38 are 0. A dot product that leaves float32 is
+ *           infinite, or NaN.
  *           Rows with the same bits have the same score wherever they stand, so that the result
  *           depends neither on the number of threads nor on the blocks that the corpus comes in.
  * Memory:   for each thread a tile of 1 MiB, 4096 * dim bytes and k * queries * 12 bytes; and a

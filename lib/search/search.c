@@ -22,7 +22,7 @@ enum { TILE_ROWS = 1024, TILE_QUERIES = 256, SCAN = 64, K_MOST = TILE_ROWS * TIL
 typedef struct scratch {
     float *tile;   /* (TILE_QUERIES, TILE_ROWS) scores */
     float *weight; /* (TILE_ROWS) 1 / |c| for cosine, |c|^2 for l2 */
-    float *padded; /* (TILE_ROWS, dim) the last tile of a block, zeros behind its rows */
+    float *padded; /* (TILE_ROWS, dim) a tile that is not full or has rescaled rows */
     vni_best *best;
     int64_t *rows;
     float *scores;
@@ -50,17 +50,40 @@ static int is_l2(vecna_metric metric) {
 
 /* ---- one tile -------------------------------------------------------------------------------- */
 
+/* The power of two that brings a row of this length near 1, when float32 products with it could
+ * overflow or lose their digits among the subnormals, or the reciprocal of its length could be
+ * infinite; otherwise 1. It is exact, and depends on the row alone. */
+static double rescale(double length) {
+    int exponent;
+    if (!(length > 0) || !isfinite(length) || (length > 0x1p-60 && length < 0x1p60))
+        return 1;
+    frexp(length, &exponent);
+    return ldexp(1, -exponent);
+}
+
 /* For cosine the reciprocal norms of the tile's rows (0 for a zero row), for l2 their squared
- * norms. */
-static void weigh_rows(const vecna_searcher *searcher, vecna_view rows, float *weight) {
+ * norms. Returns how many rows must be rescaled before the product; their weights are those of the
+ * rescaled rows. */
+static size_t weigh_rows(const vecna_searcher *searcher, vecna_view rows, float *weight) {
+    size_t rescaled = 0;
     for (size_t i = 0; i < rows.rows; i++) {
         const float *row = rows.data + i * rows.stride;
         double square = vecna_metric_dot(row, row, rows.dim);
-        if (is_l2(searcher->metric))
+        double length = sqrt(square), factor;
+        if (is_l2(searcher->metric)) {
             weight[i] = (float)square;
-        else
-            weight[i] = square > 0 ? (float)(1 / sqrt(square)) : 0.0f;
+            continue;
+        }
+        factor = rescale(length);
+        rescaled += factor != 1;
+        weight[i] = square > 0 ? (float)(1 / (length * factor)) : 0.0f;
     }
+    return rescaled;
+}
+
+/* Sums that have left float32 say nothing about a distance: such a row is not found. */
+static float finite_or_nan(float score) {
+    return score + (score - score);
 }
 
 /* Turns dot products into scores, in place. Minus half the squared distance, without the query's
@@ -72,7 +95,7 @@ static void weigh_scores(const vecna_searcher *searcher, const float *weight, fl
             scores[j] *= weight[j];
     else if (is_l2(searcher->metric))
         for (size_t j = 0; j < count; j++)
-            scores[j] -= 0.5f * weight[j];
+            scores[j] = finite_or_nan(scores[j] - 0.5f * weight[j]);
 }
 
 /* Offers the scores of rows first .. first + count to a query's heap. */
@@ -108,11 +131,18 @@ static vecna_status tile_by_kernel(const vecna_searcher *searcher, vecna_view ro
     return VECNA_OK;
 }
 
-/* The rows of a tile that is not full, with zeros behind them. */
-static vecna_view fill_up(vecna_view rows, float *padded) {
-    for (size_t i = 0; i < rows.rows; i++)
-        memcpy(padded + i * rows.dim, rows.data + i * rows.stride, rows.dim * sizeof *padded);
-    memset(padded + rows.rows * rows.dim, 0, (TILE_ROWS - rows.rows) * rows.dim * sizeof *padded);
+/* The rows of a tile with zeros behind them, rescaled where that is needed. */
+static vecna_view fill_up(vecna_view rows, size_t rescaled, float *padded) {
+    for (size_t i = 0; i < rows.rows; i++) {
+        const float *row = rows.data + i * rows.stride;
+        double factor = rescaled ? rescale(vecna_metric_norm(row, rows.dim)) : 1;
+        memcpy(padded + i * rows.dim, row, rows.dim * sizeof *padded);
+        for (size_t j = 0; factor != 1 && j < rows.dim; j++)
+            padded[i * rows.dim + j] = (float)(row[j] * factor);
+    }
+    if (rows.rows < TILE_ROWS)
+        memset(padded + rows.rows * rows.dim, 0,
+               (TILE_ROWS - rows.rows) * rows.dim * sizeof *padded);
     return vecna_view_dense(padded, TILE_ROWS, rows.dim);
 }
 
@@ -131,10 +161,11 @@ static vecna_status search_tile(const vecna_searcher *searcher, vecna_view rows,
                                 scratch *mine) {
     vecna_status status = VECNA_OK;
     vecna_view full = rows;
+    size_t rescaled = 0;
     if (searcher->metric == VECNA_METRIC_COSINE || is_l2(searcher->metric))
-        weigh_rows(searcher, rows, mine->weight);
-    if (searcher->metric != VECNA_METRIC_L1 && rows.rows < TILE_ROWS)
-        full = fill_up(rows, mine->padded);
+        rescaled = weigh_rows(searcher, rows, mine->weight);
+    if (searcher->metric != VECNA_METRIC_L1 && (rows.rows < TILE_ROWS || rescaled))
+        full = fill_up(rows, rescaled, mine->padded);
     for (size_t first = 0; first < searcher->queries.rows && status == VECNA_OK;
          first += TILE_QUERIES) {
         size_t left = searcher->queries.rows - first;

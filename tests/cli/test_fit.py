@@ -82,6 +82,22 @@ def test_unmatched_rows_are_counted_and_named(vecna, tmp_path):
     assert (report["rows"], report["source_unmatched"], report["target_unmatched"]) == (233, 7, 2)
 
 
+def test_ids_that_stand_twice_are_said_to(vecna, tmp_path):
+    names = [f"n-{i}" for i in range(240)]
+    put(tmp_path / "s.jsonl", SOURCE, ids=["n-1" if i in (7, 9) else name for i, name in enumerate(names)])
+    put(tmp_path / "t.jsonl", TARGET, ids=["n-2" if i == 9 else name for i, name in enumerate(names)])
+    err = vecna("fit", tmp_path / "s.jsonl", tmp_path / "t.jsonl", "-o", tmp_path / "m.vecna", *QUICK).err
+    assert '2 of 240 rows' in err and 'twice, and its first row is the pair: "n-1", "n-1"' in err
+    assert '1 of 240 rows' in err and 'twice, and its first row is the pair: "n-2"' in err
+    assert 'have no partner: "n-7"' in err  # of the target; none of the source
+    assert err.count("no partner") == 1
+
+
+def test_where_the_map_goes_is_tried_before_the_fit(vecna, tmp_path):
+    err = vecna("fit", tmp_path / "absent.npy", tmp_path / "absent.npy", "-o", tmp_path / "no" / "m.vecna", status=1).err
+    assert "m.vecna" in err and "absent" not in err
+
+
 def test_rows_that_are_no_pairs(vecna, tmp_path, pair):
     numpy.save(tmp_path / "short.npy", TARGET[:-1])
     err = vecna("fit", pair[0], tmp_path / "short.npy", "-o", tmp_path / "m.vecna", *QUICK, status=1).err
@@ -216,6 +232,18 @@ def test_judgements_by_field_and_by_qrels_are_the_same(tmp_path, judged):
     assert one["min_retention"] == 0.6
 
 
+def test_judged_queries_need_no_remark(tmp_path, judged):
+    folder, _ = judged
+    text = run("fit", folder / "c.minilm.384.npy", folder / "c.mpnet.768.npy", "-o", tmp_path / "a.vecna",
+               "--queries-source", folder / "q.minilm.384.npy", "--queries-target", folder / "q.mpnet.768.npy",
+               "--queries-texts", folder / "q.jsonl", *QUICK, status=None).out
+    assert "needs judged queries" not in text
+    by_people, by_neighbours = text.split("Ground truth: ")[1:]
+    for part, shown in ((by_people, True), (by_neighbours, False)):
+        (line,) = [line for line in part.splitlines() if line.startswith("  target model itself")]
+        assert (line.split("itself")[1].split()[0] != "-") == shown
+
+
 def test_judged_rows_are_not_in_the_map(tmp_path, judged):
     folder, _ = judged
     fit_judged(folder, tmp_path / "a.vecna", "--queries-texts", folder / "q.jsonl", status=None)
@@ -267,8 +295,13 @@ def test_json_has_what_the_report_prints(vecna, tmp_path, pair):
     assert {c["method"] for c in report["candidates"]} >= {"procrustes", "ridge", "blend", "family", "reduced-rank"}
     truth = report["truth"]
     assert truth["ground_truth"] in text
+    assert "looks for its own native row (recall, MRR)" in text
+    assert "needs judged queries (--queries-source, --queries-target)" in text and report["verdict"] == "PASS"
+    for who in ("target model itself", "keep the old model"):  # both would find the row that asks
+        (line,) = [line for line in text.splitlines() if line.startswith(f"  {who}")]
+        assert line.split(who)[1].split()[:3] == ["-", "-", "-"] and "[" in line
     for who in ("translated", "native"):
-        for figure in ("recall@1", "recall@10", "mrr@10", "ndcg@10", "overlap@10"):
+        for figure in ("recall@1", "recall@10", "mrr@10", "ndcg@10", "overlap@10")[0 if who == "translated" else 3:]:
             value, low, high = truth[who][figure]
             assert low <= value <= high
             assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in text, (who, figure)

@@ -142,6 +142,10 @@ def test_bad_rows(vecna, tmp_path, corpus):
     done = vecna("reduce", corpus, tmp_path / "o.npy", "--dim", KEPT, "--bad-rows", "skip", "--test", tmp_path / "test.npy",
                  status=1)
     assert "test.npy" in done.err and "row 3" in done.err
+    numpy.save(tmp_path / "test.npy", numpy.delete(test, 3, axis=0))
+    done = vecna("reduce", corpus, tmp_path / "o.npy", "--dim", KEPT, "--bad-rows", "skip", "--test", tmp_path / "test.npy",
+                 "--json")
+    assert "1 zero rows of " in done.err and "the first is row 3" in done.err and done.json()["rows_asking"] == 28
 
 
 def test_mistakes(vecna, tmp_path, corpus):
@@ -162,4 +166,21 @@ def test_mistakes(vecna, tmp_path, corpus):
     assert "--format" in vecna("reduce", corpus, tmp_path / "out.xyz", "--dim", 3, status=1).err
     err = vecna("reduce", corpus, out, "--dim", 3, "--save-map", tmp_path / "no" / "m.vecna", status=1).err
     assert "No such file" in err
+    for option in ("--save-map", "--restore-map"):
+        done = vecna("reduce", corpus, out, "--dim", 3, option, "-", status=2)
+        assert "standard output" in done.err and done.out == ""
+        err = vecna("reduce", tmp_path / "none.npy", out, "--dim", 3, option, tmp_path / "no" / "m.vecna", status=1).err
+        assert "none.npy" not in err  # before anything is read
     assert not out.exists()
+
+
+def test_a_learned_way_back_that_failed_is_said_to(vecna, tmp_path):
+    """Independent columns: what is cut off cannot be told from what is left."""
+    numpy.save(tmp_path / "in.npy", unit(numpy.random.default_rng(8).standard_normal((300, FULL))))
+    up = tmp_path / "up.vecna"
+    done = vecna("reduce", tmp_path / "in.npy", tmp_path / "out.npy", "--dim", 2, "--method", "learned",
+                 "--restore-map", up)
+    assert "carries the verdict FAIL" in done.err
+    assert vecna("inspect", up, "--json").json()["verdict"] == "FAIL"
+    done = vecna("reduce", tmp_path / "in.npy", tmp_path / "out.npy", "--dim", 2, "--method", "pca", "--restore-map", up)
+    assert "FAIL" not in done.err

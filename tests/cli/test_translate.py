@@ -308,7 +308,7 @@ def test_streams_both_ways(vecna, tmp_path):
     data = (tmp_path / "in.npy").read_bytes()
     done = vecna("translate", "-", "-", "--dim", 3, stdin=data)
     assert numpy.allclose(numpy.load(io.BytesIO(done.out_bytes)), unit(ROWS[:, :3]), atol=1e-6)
-    assert "5 rows" in done.err  # the summary does not mix with the vectors
+    assert "standard output: 5 rows" in done.err  # the summary does not mix with the vectors
     done = vecna("translate", "-", "-", "--dim", 3, "--json", stdin=data)
     assert numpy.load(io.BytesIO(done.out_bytes)).shape == (5, 3)
     assert json.loads(done.err.splitlines()[-1])["rows"] == 5
@@ -317,6 +317,16 @@ def test_streams_both_ways(vecna, tmp_path):
     assert [json.loads(line)["id"] for line in done.out.splitlines()] == WORDS
     done = vecna("translate", "-", "-", "--dim", 3, "--format", "npy", stdin=(tmp_path / "in.jsonl").read_bytes())
     assert numpy.load(io.BytesIO(done.out_bytes)).shape == (5, 3)
+
+
+def test_dimensions_beyond_all_measure(vecna, tmp_path):
+    put_npy(tmp_path / "in.npy")
+    for dim in (2**20 + 1, 2**62, 2**63 - 1):
+        for adapter in ("pad", "project"):
+            err = vecna("translate", tmp_path / "in.npy", tmp_path / "out.npy", "--dim", dim, "--adapter", adapter,
+                        status=1).err
+            assert f"--dim {dim}" in err and "1048576" in err
+    assert not (tmp_path / "out.npy").exists()
 
 
 # ---- adapters ----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ def test_overview_lists_commands(vecna):
 @pytest.mark.parametrize("name", ["fit", "translate", "eval", "inspect", "search", "reduce"])
 def test_every_command_has_help_with_an_example(vecna, name):
     out = vecna(name, "--help").out
+    assert vecna("help", name).out == out
     assert out.startswith(f"usage: vecna {name}")
     assert f"\n  vecna {name} " in out[out.index("examples\n"):]
     for line in out.splitlines():
@@ -22,6 +23,10 @@ def test_every_command_has_help_with_an_example(vecna, name):
 
 def test_mistakes_are_named(vecna):
     assert 'no command "fti"' in vecna("fti", status=2).err
+    assert "did you mean fit?" in vecna("fti", status=2).err
+    assert "did you mean translate?" in vecna("translat", status=2).err
+    assert "did you mean" not in vecna("bogus", status=2).err
+    assert 'no command "bogus"' in vecna("help", "bogus", status=2).err
     assert "did you mean --json?" in vecna("inspect", "--jsn", "x", status=2).err
     assert "an argument is missing" in vecna("translate", "x", status=2).err
     assert "--k takes a number from 1" in vecna("search", "a", "b", "--k", "0", status=2).err

@@ -228,6 +228,64 @@ static void nan_is_never_a_neighbour(void **state) {
     assert_int_equal(rows[2], -1);
 }
 
+/* Lengths do not enter a cosine, from the subnormals to the largest float32, in a tile that is not
+ * full and in one that is. */
+static void cosine_of_rows_of_any_length(void **state) {
+    static const float lengths[] = {1e-40f, 1e-42f, 2e-38f, 1e-30f, 1e-19f, 1, 1e19f, 3e30f, 2e38f};
+    enum { DIM = 4, KINDS = sizeof lengths / sizeof *lengths };
+    static const size_t tiles[] = {KINDS + 1, 1024, 1030};
+    const float query[DIM] = {3e38f, 3e38f, 3e38f, 3e38f};
+    (void)state;
+    for (size_t t = 0; t < 3; t++) {
+        size_t rows = tiles[t];
+        float *corpus = calloc(rows * DIM, sizeof *corpus);
+        int64_t found[KINDS + 1];
+        float scores[KINDS + 1];
+        vecna_search_options options = {VECNA_METRIC_COSINE, KINDS + 1, NULL, NULL, NULL};
+        assert_non_null(corpus);
+        for (size_t i = 0; i < KINDS; i++) /* cosines 1/2, 2/2 ... and one zero row */
+            for (size_t j = 0; j < (i % 2 ? 4 : 1); j++)
+                corpus[i * DIM + j] = lengths[i];
+        for (size_t i = KINDS + 1; i < rows; i++)
+            corpus[i * DIM] = -lengths[i % KINDS];
+        assert_status(VECNA_OK,
+                      vecna_search(vecna_view_dense(corpus, rows, DIM),
+                                   vecna_view_dense(query, 1, DIM), &options, found, scores, NULL));
+        for (size_t i = 0; i < KINDS; i++) {
+            size_t odd = KINDS / 2;
+            assert_true(found[i] >= 0 && found[i] < KINDS && found[i] % 2 == (i < odd));
+            assert_true(fabs(scores[i] - (i < odd ? 1 : 0.5)) < 1e-6);
+        }
+        assert_int_equal(found[KINDS], KINDS);
+        assert_true(scores[KINDS] == 0);
+        free(corpus);
+    }
+}
+
+/* A distance that float32 products cannot give is no distance: the row is not found, rather than
+ * found first. */
+static void l2_of_rows_beyond_float_is_not_found(void **state) {
+    const float corpus[5 * 2] = {1e30f, 1, 3, 4, -1e30f, 2, 0, 1, 1e18f, 0};
+    const float queries[2 * 2] = {0, 0, 1e30f, 0};
+    int64_t rows[2 * 5];
+    float scores[2 * 5];
+    vecna_search_options options = {VECNA_METRIC_L2, 5, NULL, NULL, NULL};
+    (void)state;
+    assert_status(VECNA_OK,
+                  vecna_search(vecna_view_dense(corpus, 5, 2), vecna_view_dense(queries, 2, 2),
+                               &options, rows, scores, NULL));
+    assert_int_equal(rows[0], 3);
+    assert_int_equal(rows[1], 1);
+    assert_int_equal(rows[2], 4);
+    assert_true(scores[0] == -1 && scores[1] == -5);
+    assert_int_equal(rows[3], -1);
+    assert_int_equal(rows[4], -1);
+    for (size_t i = 5; i < 10; i++) { /* the product with 1e18 leaves float32 */
+        assert_true(rows[i] == -1 || rows[i] == 1 || rows[i] == 3);
+        assert_true(isfinite(scores[i]));
+    }
+}
+
 static void misuse_is_named(void **state) {
     float x[6] = {0};
     int64_t rows[100];
@@ -268,6 +326,8 @@ int main(void) {
         cmocka_unit_test(blocks_and_threads_change_nothing),
         cmocka_unit_test(equal_rows_tie_wherever_they_stand),
         cmocka_unit_test(nan_is_never_a_neighbour),
+        cmocka_unit_test(cosine_of_rows_of_any_length),
+        cmocka_unit_test(l2_of_rows_beyond_float_is_not_found),
         cmocka_unit_test(misuse_is_named),
         cmocka_unit_test(survives_failing_memory),
     };
