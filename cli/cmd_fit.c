@@ -147,8 +147,8 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     return status;
 }
 
-/* The library's report, preceded by what only the command knows: files and pairing. */
-static void print_fit_json(const fit_job *job, const vecna_map_info *about, FILE *to) {
+/* What only the command knows, files and pairing, and the library's report. */
+static int print_fit_json(const fit_job *job, const vecna_map_info *about, FILE *to) {
     static const char *const by[] = {"", "row", "id", "text"};
     const char *report = vecna_map_report_json(job->map);
     const struct {
@@ -169,17 +169,19 @@ static void print_fit_json(const fit_job *job, const vecna_map_info *about, FILE
         vecna_json_write_key(&json, counts[i].key);
         vecna_json_write_u64(&json, counts[i].value);
     }
+    vecna_json_write_key(&json, "verdict");
+    vecna_json_write_string(&json, vecna_verdict_name(about->verdict));
+    vecna_json_write_key(&json, "report"); /* as vecna inspect shows it of the map */
+    vecna_json_write_raw(&json, report, strlen(report));
     vecna_json_write_object_end(&json);
-    /* two objects become one: the brace between them turns into a comma */
-    fprintf(to, "%.*s,%s\n", (int)json.bytes - 1, json.text, report + 1);
-    vecna_json_writer_free(&json);
+    return print_json(&json, to);
 }
 
-static void print_fit(const fit_job *job, const vecna_map_info *about, FILE *to) {
+static int print_fit(const fit_job *job, const vecna_map_info *about, FILE *to) {
     if (job->options->json)
-        print_fit_json(job, about, to);
-    else
-        print_fit_report(vecna_map_report(job->map), about, job->options->out, to);
+        return print_fit_json(job, about, to);
+    print_fit_report(vecna_map_report(job->map), about, job->options->out, to);
+    return EXIT_DONE;
 }
 
 static int run_fit(fit_job *job, const char *source, const char *target) {
@@ -205,7 +207,8 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
     if (status != VECNA_OK)
         return fail_with(&err);
     about = vecna_map_about(job->map);
-    print_fit(job, &about, stdout);
+    if (print_fit(job, &about, stdout) != EXIT_DONE)
+        return EXIT_FAILED;
     return about.verdict == VECNA_VERDICT_FAIL ? EXIT_VERDICT : EXIT_DONE;
 }
 

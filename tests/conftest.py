@@ -24,6 +24,12 @@ class Result:
     def json(self):
         return json.loads(self.out)
 
+    def fitted(self):
+        """What `fit --json` printed, with the members of its report beside the others."""
+        whole = self.json()
+        assert whole["report"]["verdict"] == whole["verdict"]
+        return {**whole, **whole["report"]}
+
 
 def run(*arguments, stdin=b"", status=0, cwd=None, env=None):
     """Run vecna; the exit status must be `status` (None: any). No sanitizer report may appear."""

@@ -51,25 +51,25 @@ def put(path, rows, ids=None, texts=None):
 # ---- pairing -----------------------------------------------------------------------------------------------
 
 def test_pairs_by_row_by_id_and_by_text_are_the_same_pairs(vecna, tmp_path, pair):
-    by_row = vecna("fit", *pair, "-o", tmp_path / "row.vecna", *QUICK, "--json").json()
+    by_row = vecna("fit", *pair, "-o", tmp_path / "row.vecna", *QUICK, "--json").fitted()
     assert (by_row["paired_by"], by_row["rows"], by_row["source_unmatched"]) == ("row", 240, 0)
     names = [f"n-{i}" for i in range(240)]
     order = numpy.random.default_rng(1).permutation(240)
     put(tmp_path / "s.jsonl", SOURCE, ids=names)
     put(tmp_path / "t.jsonl", TARGET[order], ids=[names[i] for i in order])
     got = vecna("fit", tmp_path / "s.jsonl", tmp_path / "t.jsonl", "-o", tmp_path / "id.vecna", *QUICK, "--json")
-    assert got.json()["paired_by"] == "id" and got.err == ""
+    assert got.fitted()["paired_by"] == "id" and got.err == ""
     put(tmp_path / "sx.jsonl", SOURCE, texts=names)
     put(tmp_path / "tx.jsonl", TARGET[order], texts=[names[i] for i in order])
     got = vecna("fit", tmp_path / "sx.jsonl", tmp_path / "tx.jsonl", "-o", tmp_path / "text.vecna", *QUICK, "--json")
-    assert got.json()["paired_by"] == "text"
+    assert got.fitted()["paired_by"] == "text"
     wanted = tensors(tmp_path / "row.vecna")[0]["weight"]
     for name in ("id", "text"):
         assert numpy.allclose(tensors(tmp_path / f"{name}.vecna")[0]["weight"], wanted, atol=1e-5), name
     # by row although there are ids: that order is nonsense
     got = vecna("fit", tmp_path / "s.jsonl", tmp_path / "t.jsonl", "-o", tmp_path / "x.vecna", *QUICK, "--json",
                 "--pair-by", "row", status=3)
-    assert got.json()["paired_by"] == "row" and got.json()["verdict"] == "FAIL"
+    assert got.fitted()["paired_by"] == "row" and got.fitted()["verdict"] == "FAIL"
 
 
 def test_unmatched_rows_are_counted_and_named(vecna, tmp_path):
@@ -78,7 +78,7 @@ def test_unmatched_rows_are_counted_and_named(vecna, tmp_path):
     done = vecna("fit", tmp_path / "s.jsonl", tmp_path / "t.jsonl", "-o", tmp_path / "m.vecna", *QUICK, "--json")
     assert '7 of 240 rows' in done.err and '"n-0", "n-1", "n-2", ...' in done.err
     assert '2 of 235 rows' in done.err and '"other-238", "other-239"' in done.err
-    report = done.json()
+    report = done.fitted()
     assert (report["rows"], report["source_unmatched"], report["target_unmatched"]) == (233, 7, 2)
 
 
@@ -121,9 +121,9 @@ def test_texts_beside_the_vectors_group_duplicates(vecna, tmp_path):
     (tmp_path / "texts.jsonl").write_text("".join(
         json.dumps({"id": i, "text": f"Text  {i // 4}" if i % 2 else f"text {i // 4}"}) + "\n" for i in range(240)))
     files = tmp_path / "s.npy", tmp_path / "t.npy", "-o", tmp_path / "m.vecna", "--json", *QUICK
-    assert vecna("fit", *files, status=None).json()["groups"] > 200
-    assert vecna("fit", *files, "--texts", tmp_path / "texts.jsonl", status=None).json()["groups"] == 60
-    alike = vecna("fit", *files, "--texts", tmp_path / "texts.jsonl", "--duplicate-cosine", 0.5, status=None).json()
+    assert vecna("fit", *files, status=None).fitted()["groups"] > 200
+    assert vecna("fit", *files, "--texts", tmp_path / "texts.jsonl", status=None).fitted()["groups"] == 60
+    alike = vecna("fit", *files, "--texts", tmp_path / "texts.jsonl", "--duplicate-cosine", 0.5, status=None).fitted()
     assert alike["groups"] not in (60, 240)
     (tmp_path / "few.jsonl").write_text('{"id":1}\n')
     err = vecna("fit", *files, "--texts", tmp_path / "few.jsonl", status=1).err
@@ -188,8 +188,8 @@ def test_real_pairs_pass(vecna, tmp_path):
 def test_min_retention_decides(vecna, tmp_path, pair):
     for least, status in ((0.05, 0), (0.99999, 3)):
         done = vecna("fit", *pair, "-o", tmp_path / "m.vecna", *QUICK, "--min-retention", least, "--json", status=status)
-        assert done.json()["min_retention"] == least
-        assert (done.json()["verdict"] == "FAIL") == (status == 3)
+        assert done.fitted()["min_retention"] == least
+        assert (done.fitted()["verdict"] == "FAIL") == (status == 3)
 
 
 # ---- judged queries ----------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_judgements_by_field_and_by_qrels_are_the_same(tmp_path, judged):
     by_qrels = fit_judged(folder, tmp_path / "a.vecna", "--queries-texts", folder / "ids.jsonl", "--qrels",
                           GLOSSES / "qrels.tsv", status=None)
     assert "qrels.tsv" in by_qrels.err  # judgements of queries that are not here are counted
-    one, other = by_field.json(), by_qrels.json()
+    one, other = by_field.fitted(), by_qrels.fitted()
     assert one["truth"]["ground_truth"] == "judged queries" and one["truth"]["queries"] == count
     assert one == other
     assert one["rows_judged"] >= 40 and one["rows_fit"] == 260 - one["rows_judged"]
@@ -255,7 +255,7 @@ def test_judged_rows_are_not_in_the_map(tmp_path, judged):
 
 def test_queries_without_judgements_are_a_sample(tmp_path, judged):
     folder, count = judged
-    report = fit_judged(folder, tmp_path / "a.vecna", "--queries-texts", folder / "ids.jsonl", status=None).json()
+    report = fit_judged(folder, tmp_path / "a.vecna", "--queries-texts", folder / "ids.jsonl", status=None).fitted()
     assert report["truth"]["ground_truth"] != "judged queries" and report["rows_judged"] == 0
     assert 0 < report["truth"]["queries"] <= count
 
@@ -284,7 +284,7 @@ def test_mistakes_in_judging(vecna, tmp_path, judged):
 
 def test_json_has_what_the_report_prints(vecna, tmp_path, pair):
     common = "fit", *pair, "-o", tmp_path / "m.vecna", "--resamples", 60, "--source-name", "old", "--seed", 4
-    text, report = vecna(*common).out, vecna(*common, "--json").json()
+    text, report = vecna(*common).out, vecna(*common, "--json").fitted()
     assert f"verdict: {report['verdict']}  {report['reason']}" in text
     assert report["map"] == str(tmp_path / "m.vecna") and report["map"] in text
     assert f"{report['source_dim']} -> {report['target_dim']} dimensions, role {report['role']}" in text
@@ -310,7 +310,7 @@ def test_json_has_what_the_report_prints(vecna, tmp_path, pair):
     assert f"{report['cosine'][0]:.3f}" in text and f"{report['cosine_mean_vector']:.3f}" in text
     with safe_open(tmp_path / "m.vecna", "numpy") as file:
         kept = json.loads(file.metadata()["report"])
-    assert kept.items() <= report.items()
+    assert kept == report["report"] == vecna("inspect", tmp_path / "m.vecna", "--json").json()["report"]
 
 
 def test_a_map_does_not_go_where_the_report_goes(vecna, pair):
@@ -321,7 +321,7 @@ def test_a_map_does_not_go_where_the_report_goes(vecna, pair):
 # ---- options -----------------------------------------------------------------------------------------------
 
 def weights(vecna, pair, out, *options, status=0):
-    report = vecna("fit", *pair, "-o", out, "--resamples", 60, "--json", *options, status=status).json()
+    report = vecna("fit", *pair, "-o", out, "--resamples", 60, "--json", *options, status=status).fitted()
     return tensors(out)[0]["weight"], report
 
 
@@ -372,13 +372,13 @@ def test_the_same_seed_gives_the_same_map_and_report(vecna, tmp_path, pair):
     first = vecna(*common, "--seed", 5).out, (tmp_path / "m.vecna").read_bytes()
     assert first == (vecna(*common, "--seed", 5).out, (tmp_path / "m.vecna").read_bytes())
     assert first[0] != vecna(*common, "--seed", 6).out
-    one = vecna(*common, "--seed", 5, "--threads", 1).json()
-    assert one["recipe"] == json.loads(first[0])["recipe"]
+    one = vecna(*common, "--seed", 5, "--threads", 1).fitted()
+    assert one["recipe"] == json.loads(first[0])["report"]["recipe"]
 
 
 def test_resamples_change_the_intervals_only(vecna, tmp_path, pair):
     few, many = (vecna("fit", *pair, "-o", tmp_path / "m.vecna", "--method", "procrustes", "--resamples", n, "--json",
-                       status=None).json()["truth"]["retention"] for n in (20, 400))
+                       status=None).fitted()["truth"]["retention"] for n in (20, 400))
     assert few[0] == many[0] and few[1:] != many[1:]
 
 
