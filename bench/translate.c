@@ -110,8 +110,8 @@ int main(void) {
     write_npy(names[0], FIT_ROWS, SOURCE_DIM);
     write_npy(names[1], FIT_ROWS, TARGET_DIM);
     write_npy(names[3], rows, SOURCE_DIM);
-    char *fit[] = {"build/vecna", "fit",        names[0],          names[1], "-o", names[2],
-                   "--method",    "procrustes", "--min-retention", "0",      NULL};
+    char *fit[] = {"build/vecna", "fit",      names[0],     names[1], "-o",
+                   names[2],      "--method", "procrustes", NULL};
     char *translate[] = {"build/vecna", "translate", names[3],  names[4],
                          "--map",       names[2],    "--force", NULL};
     run_command(fit, &ignored);
