@@ -19,7 +19,7 @@
 static vecna_status allocate_basis(vni_basis *basis, size_t rank, vecna_error *err) {
     const size_t p = basis->source_dim;
     const size_t q = basis->target_dim;
-    size_t doubles = p + q + rank + p * rank + 2 * rank * q;
+    size_t doubles = p + q + rank + p * rank + rank * q;
     double *at = vecna_allocate(basis->allocator, doubles, sizeof *at);
     if (!at) {
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu directions", rank);
@@ -31,7 +31,6 @@ static vecna_status allocate_basis(vni_basis *basis, size_t rank, vecna_error *e
     basis->values = at += q;
     basis->vectors = at += rank;
     basis->cross = at += p * rank;
-    basis->rotation = at + rank * q;
     return VECNA_OK;
 }
 
@@ -197,7 +196,8 @@ static vecna_status rotate(vni_basis *basis, vecna_error *err) {
     vni_dense left = {vecna_allocate(basis->allocator, r * k, sizeof(double)), r, k};
     vni_dense right = {vecna_allocate(basis->allocator, k * q, sizeof(double)), k, q};
     double *sigma = vecna_allocate(basis->allocator, k, sizeof *sigma);
-    if (!copy.data || !left.data || !right.data || !sigma) {
+    basis->rotation = vecna_allocate(basis->allocator, r * q, sizeof(double));
+    if (!copy.data || !left.data || !right.data || !sigma || !basis->rotation) {
         vecna_error_set(err, status, -1, "no memory for a rotation of %zu directions", r);
         goto done;
     }
@@ -234,7 +234,7 @@ done:
 }
 
 vecna_status vni_basis_new(const vni_moments *moments, const vni_pairs *pairs, const size_t *rows,
-                           size_t count, vni_basis *out, vecna_error *err) {
+                           size_t count, int rotated, vni_basis *out, vecna_error *err) {
     vni_basis basis = {.allocator = pairs->allocator,
                        .rows = count,
                        .source_dim = pairs->source.dim,
@@ -249,7 +249,7 @@ vecna_status vni_basis_new(const vni_moments *moments, const vni_pairs *pairs, c
         trace += basis.values[i];
     }
     basis.mean_variance = trace / (double)basis.source_dim;
-    status = rotate(&basis, err);
+    status = rotated ? rotate(&basis, err) : VECNA_OK;
     if (status) {
         goto fail;
     }
@@ -262,6 +262,7 @@ fail:
 
 void vni_basis_free(vni_basis *basis) {
     vecna_release(basis->allocator, basis->memory);
+    vecna_release(basis->allocator, basis->rotation);
     *basis = (vni_basis){0};
 }
 

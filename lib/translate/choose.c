@@ -101,6 +101,7 @@ static vecna_status hold_out(comparison *c, const vni_moments *moments, const vn
     size_t *train = vecna_allocate(c->allocator, split->rows, sizeof *train);
     float *gathered = NULL;
     size_t trained = 0;
+    const int rotated = vni_recipe_rotates(&c->fit->options->recipe);
     if (!train) {
         vecna_error_set(err, status, -1, "no memory to hold out a fold");
         goto done;
@@ -124,10 +125,10 @@ static vecna_status hold_out(comparison *c, const vni_moments *moments, const vn
             goto done;
         }
         vni_moments_subtract(moments, &part, &part);
-        status = vni_basis_new(&part, pairs, train, trained, &out->basis, err);
+        status = vni_basis_new(&part, pairs, train, trained, rotated, &out->basis, err);
         vni_moments_free(&part);
     } else {
-        status = vni_basis_new(NULL, pairs, train, trained, &out->basis, err);
+        status = vni_basis_new(NULL, pairs, train, trained, rotated, &out->basis, err);
     }
     if (status) {
         goto done;
@@ -526,6 +527,11 @@ static vecna_status compare_all(comparison *c, size_t *chosen, vecna_error *err)
     }
     *chosen = settle(c, standing, needed);
     return VECNA_OK;
+}
+
+int vni_recipe_rotates(const vecna_recipe *recipe) {
+    return recipe->method != VECNA_METHOD_RIDGE && recipe->method != VECNA_METHOD_REDUCED_RANK &&
+           recipe->method != VECNA_METHOD_FAMILY;
 }
 
 int vni_recipe_is_whole(const vecna_recipe *recipe) {

@@ -510,7 +510,7 @@ static vecna_status shuffle_fold(fitting *f, const size_t *rows, size_t count,
     for (size_t i = 0; i < most; i++) {
         list[i] = i;
     }
-    status = vni_basis_new(NULL, &pairs, list, most, &basis, err);
+    status = vni_basis_new(NULL, &pairs, list, most, vni_recipe_rotates(recipe), &basis, err);
     if (status) {
         goto done;
     }
@@ -580,7 +580,8 @@ static vecna_status report_fold(fitting *f, size_t fold, vecna_error *err) {
         basis = f->choice.basis;
         f->choice.basis = (vni_basis){0};
     } else if (!status) {
-        status = vni_basis_new(sums, pairs, train, trained, &basis, err);
+        status = vni_basis_new(sums, pairs, train, trained, vni_recipe_rotates(&f->choice.recipe),
+                               &basis, err);
     }
     vni_moments_free(&moments);
     if (status) {
@@ -654,8 +655,9 @@ static vecna_status deliver(fitting *f, vecna_map **out, vecna_error *err) {
         vni_choice_free(&f->choice);
         status = vni_choose(&f->fit, sums, f->split.order, f->row_count, 1, &f->choice, err);
     }
-    status =
-        status ? status : vni_basis_new(sums, pairs, f->split.order, f->row_count, &basis, err);
+    status = status ? status
+                    : vni_basis_new(sums, pairs, f->split.order, f->row_count,
+                                    vni_recipe_rotates(&f->choice.recipe), &basis, err);
     status = status ? status
                     : vni_map_new(pairs->source.dim, pairs->target.dim, f->options.source_name,
                                   f->options.target_name, f->options.allocator, &map, err);

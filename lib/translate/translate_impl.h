@@ -129,7 +129,7 @@ typedef struct vni_basis {
     double *vectors;       /* (source dim, rank) orthonormal columns */
     double *values;        /* (rank) squared length of the rows along each */
     double *cross;         /* (rank, target dim) C */
-    double *rotation;      /* (rank, target dim) U V' of C = U S V' */
+    double *rotation;      /* (rank, target dim) U V' of C = U S V'; NULL where not asked for */
     double mean_variance;  /* trace / source dim: the unit of lambda */
     double target_energy;  /* sum of squares of the centred targets */
     double rotated_energy; /* of the rotated sources */
@@ -137,10 +137,11 @@ typedef struct vni_basis {
 } vni_basis;
 
 /* From sums, for rows at least about source dim, or from the rows themselves when they are fewer
- * (eigenvectors of rows x rows instead of dim x dim). moments NULL forces the second. */
+ * (eigenvectors of rows x rows instead of dim x dim). moments NULL forces the second. rotated: with
+ * the rotation, which costs a singular value decomposition; only for recipes that rotate. */
 VECNA_CHECK vecna_status vni_basis_new(const vni_moments *moments, const vni_pairs *pairs,
-                                       const size_t *rows, size_t count, vni_basis *out,
-                                       vecna_error *err);
+                                       const size_t *rows, size_t count, int rotated,
+                                       vni_basis *out, vecna_error *err);
 void vni_basis_free(vni_basis *basis);
 
 /* ---- methods: one file each, all of the same form ----------------------------------------------
@@ -244,6 +245,8 @@ VECNA_CHECK vecna_status vni_choose(const vni_fit *fit, const vni_moments *momen
                                     const size_t *rows, size_t count, int finally, vni_choice *out,
                                     vecna_error *err);
 void vni_choice_free(vni_choice *choice);
+/* 1 when a recipe, or a candidate of it, needs the rotation of a basis. */
+int vni_recipe_rotates(const vecna_recipe *recipe);
 /* 1 when a given recipe leaves nothing to choose. */
 int vni_recipe_is_whole(const vecna_recipe *recipe);
 
