@@ -243,6 +243,8 @@ static vecna_status check_space(const job *work, vecna_view rows, vecna_error *e
 static vecna_status open_adapter(job *work, vecna_error *err) {
     const translate_options *options = work->options;
     vecna_adapt_options adapt;
+    vecna_adapt_kind kind;
+    vecna_status status;
     memset(&adapt, 0, sizeof adapt);
     adapt.kind = (vecna_adapt_kind)options->adapter;
     adapt.source_dim = work->in_dim;
@@ -251,7 +253,20 @@ static vecna_status open_adapter(job *work, vecna_error *err) {
     adapt.pad_mode = (vecna_pad_mode)options->pad_mode;
     adapt.seed = options->seed;
     adapt.keep_length = options->no_normalize;
-    return vecna_adapter_new(&adapt, &work->adapter, err);
+    status = vecna_adapter_new(&adapt, &work->adapter, err);
+    if (status != VECNA_OK)
+        return status;
+    kind = vecna_adapter_kind(work->adapter);
+    if ((options->truncate_mode && kind != VECNA_ADAPT_TRUNCATE) ||
+        (options->pad_mode && kind != VECNA_ADAPT_PAD) ||
+        (options->seed && kind != VECNA_ADAPT_PROJECT))
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "from %zu to %zu dimensions the adapter is %s, which has no %s",
+                               work->in_dim, options->dim, vecna_adapt_kind_name(kind),
+                               options->seed && kind != VECNA_ADAPT_PROJECT   ? "--seed"
+                               : options->pad_mode && kind != VECNA_ADAPT_PAD ? "--pad-mode"
+                                                                              : "--truncate-mode");
+    return VECNA_OK;
 }
 
 static vecna_status open_slots(job *work, size_t threads, vecna_error *err) {
@@ -496,7 +511,5 @@ int command_translate(int argc, char **argv) {
                            "--chain");
     if (o.normalize && o.no_normalize)
         return usage_error(&use, "--normalize and --no-normalize exclude each other");
-    if (o.maps.count && (o.adapter || o.truncate_mode || o.pad_mode || o.seed))
-        return usage_error(&use, "--adapter, its modes and --seed go with --dim, not with --map");
     return translate_file(&o, paths[0], paths[1]);
 }

@@ -35,3 +35,13 @@ def test_mistakes_are_named(vecna):
 def test_missing_file_is_named(vecna):
     err = vecna("inspect", "/nonexistent/file.npy", status=1).err
     assert "/nonexistent/file.npy" in err and "No such file" in err
+
+
+def test_adapter_options_that_do_not_apply_are_refused(vecna, examples, tmp_path):
+    rows = examples / "docs" / "new.mpnet.768.npy"
+    for words in (("--pad-mode", "at_start"), ("--seed", "3")):
+        err = vecna("translate", rows, tmp_path / "o.npy", "--dim", 384, *words, status=1).err
+        assert f"truncate, which has no {words[0]}" in err
+    assert "pad, which has no --truncate-mode" in vecna(
+        "translate", rows, tmp_path / "o.npy", "--dim", 1000, "--truncate-mode", "from_start", status=1).err
+    assert not list(tmp_path.iterdir())
