@@ -102,6 +102,31 @@ VECNA_API void *vecna_resize(const vecna_allocator *allocator, void *memory, siz
                              size_t size);
 VECNA_API void vecna_release(const vecna_allocator *allocator, void *memory);
 
+/* An arena: memory that is taken piece by piece and given back at once. Whoever serves a request
+ * keeps one and resets it between requests. A plain struct of the caller's, not to be copied once it
+ * is in use, and for one thread at a time; the fields are its own. */
+typedef struct vecna_arena {
+    void *block;                      /* the newest block, which knows the older ones */
+    char *at;                         /* first free byte of it */
+    char *end;                        /* one behind its last byte */
+    size_t bytes;                     /* of all blocks */
+    size_t bytes_max;                 /* what they may reach */
+    const vecna_allocator *allocator; /* borrowed; NULL malloc */
+} vecna_arena;
+
+/* Start empty: nothing is allocated yet. bytes_max 0 means 1 GiB. The allocator must outlive it. */
+VECNA_API void vecna_arena_init(vecna_arena *arena, size_t bytes_max,
+                                const vecna_allocator *allocator);
+/* count * size bytes, aligned to 64, not zeroed; they live until the arena is reset or freed. NULL
+ * when the product overflows, the arena would exceed its cap, or memory is out. Blocks double from
+ * 4 KiB, so that an arena takes at most about twice what was asked of it. */
+VECNA_API void *vecna_arena_allocate(vecna_arena *arena, size_t count, size_t size);
+/* Forget every piece. The newest, largest block is kept for the next request unless it is above
+ * keep_bytes; the others are released. */
+VECNA_API void vecna_arena_reset(vecna_arena *arena, size_t keep_bytes);
+/* Release everything; the arena is empty and may be used again. */
+VECNA_API void vecna_arena_free(vecna_arena *arena);
+
 /* Checked sizes: 1 and *out set when the result fits into size_t, otherwise 0 and *out untouched.
  */
 VECNA_API int vecna_size_mul(size_t a, size_t b, size_t *out);
