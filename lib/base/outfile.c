@@ -4,7 +4,13 @@
  * atomic exchange, and unlink is async-signal-safe. A 33rd file at once is simply not in the table.
  *
  * No fsync: a process that dies leaves the old file or the new one, and gigabytes of vectors are
- * not held up by the disk. A machine that loses power may lose what it had not written back. */
+ * not held up by the disk. A machine that loses power may lose what it had not written back.
+ *
+ * Room for a large file is reserved ahead of the writing, in steps, and what is too much is given
+ * back at the end. Without it ext4 finds places for all of the file at once when it is renamed over
+ * an older one: a quarter of a second for 600 MB, a tenth of what computing them had taken. Small
+ * files (maps, reports) are left to the file system, which then starts to write them before the
+ * rename. */
 #define _GNU_SOURCE
 #include "vecna/base.h"
 
@@ -14,10 +20,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUFFER_BYTES = 1 << 18, SLOTS = 32 };
+enum { RESERVE_FROM_BYTES = 16 << 20, RESERVE_STEP_BYTES = 64 << 20 };
 enum { SLOT_FREE = 0, SLOT_FILLING = 1, SLOT_SET = 2 };
 
 static struct {
@@ -34,7 +42,9 @@ struct vecna_outfile {
     int in_place; /* standard output, a pipe, a device: nothing to rename */
     int slot;     /* index into slots, -1 none */
     size_t buffered;
-    uint64_t written; /* bytes before the buffer */
+    uint64_t written;  /* bytes before the buffer */
+    uint64_t reserved; /* the file's length while it is written; 0: nothing was reserved */
+    int unreservable; /* the file system cannot, or has no room for a whole step: it is no matter */
     char *path;
     char *temporary;
     unsigned char buffer[BUFFER_BYTES];
@@ -147,8 +157,22 @@ fail:
     return status;
 }
 
+static void reserve(vecna_outfile *file, size_t bytes) {
+    uint64_t end = file->written + bytes;
+    struct rlimit most; /* a file that grows beyond it is a signal, also when nothing is in it */
+    if (file->in_place || file->unreservable || end < RESERVE_FROM_BYTES || end <= file->reserved)
+        return;
+    end += RESERVE_STEP_BYTES;
+    if (getrlimit(RLIMIT_FSIZE, &most) == 0 && end <= most.rlim_cur &&
+        fallocate(file->descriptor, 0, (off_t)file->reserved, (off_t)(end - file->reserved)) == 0)
+        file->reserved = end;
+    else
+        file->unreservable = 1; /* when the disk is really full, a write will say so */
+}
+
 static vecna_status write_all(vecna_outfile *file, const unsigned char *data, size_t bytes,
                               vecna_error *err) {
+    reserve(file, bytes);
     while (bytes > 0) {
         ssize_t wrote = write(file->descriptor, data, bytes);
         if (wrote < 0 && errno == EINTR)
@@ -229,7 +253,9 @@ vecna_status vecna_outfile_commit(vecna_outfile *file, vecna_error *err) {
     }
     if (!file->in_place) {
         keep_mode(file);
-        if (close(file->descriptor) != 0)
+        if (file->reserved && ftruncate(file->descriptor, (off_t)file->written) != 0)
+            status = system_error(file, "cut the end of", err);
+        if (close(file->descriptor) != 0 && status == VECNA_OK)
             status = system_error(file, "write", err);
         file->descriptor = -1;
         if (status == VECNA_OK && rename(file->temporary, file->path) != 0)

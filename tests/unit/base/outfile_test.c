@@ -81,6 +81,39 @@ static void large_writes_keep_their_order(void **state) {
     free(back);
 }
 
+/* Room is reserved ahead of the writing of a large file; none of it is left in the end. */
+static void large_files_end_where_they_end(void **state) {
+    enum { PART = 5000001, PARTS = 8 };
+    char path[128];
+    vecna_outfile *file;
+    unsigned char *data = malloc(PART), *back = malloc(PART);
+    struct stat info;
+    FILE *read;
+    (void)state;
+    path_of(path, "reserved");
+    for (size_t i = 0; i < PART; i++)
+        data[i] = (unsigned char)(i * 131 % 251);
+    assert_status(VECNA_OK, vecna_outfile_open(path, NULL, &file, NULL));
+    for (int part = 0; part < PARTS; part++)
+        assert_status(VECNA_OK, vecna_outfile_write(file, data, PART, NULL));
+    assert_status(VECNA_OK, vecna_outfile_patch(file, 0, data, 3, NULL));
+    assert_status(VECNA_ERR_ARGUMENT,
+                  vecna_outfile_patch(file, (uint64_t)PART * PARTS, data, 1, NULL));
+    assert_status(VECNA_OK, vecna_outfile_commit(file, NULL));
+    stat(path, &info);
+    assert_int_equal(info.st_size, (off_t)PART * PARTS);
+    assert_true(info.st_blocks * 512 < (off_t)PART * PARTS + (1 << 20));
+    read = fopen(path, "r");
+    for (int part = 0; part < PARTS; part++) {
+        assert_int_equal(fread(back, 1, PART, read), PART);
+        assert_memory_equal(data, back, PART);
+    }
+    fclose(read);
+    unlink(path);
+    free(data);
+    free(back);
+}
+
 static void discard_leaves_the_old_file(void **state) {
     char path[128];
     vecna_outfile *file;
@@ -168,6 +201,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appears_on_commit),
         cmocka_unit_test(large_writes_keep_their_order),
+        cmocka_unit_test(large_files_end_where_they_end),
         cmocka_unit_test(discard_leaves_the_old_file),
         cmocka_unit_test(interruption_removes_the_temporary),
         cmocka_unit_test(bad_paths_are_named),
