@@ -1,5 +1,5 @@
 /* The map as an object. */
-#include "translate/translate_impl.h"
+#include "translate/map_file_impl.h"
 
 #include <string.h>
 
@@ -48,6 +48,11 @@ void vni_map_seal(vecna_map *map) {
     map->checksum = vni_hash(VNI_HASH_START, map->bias, map->target_dim * sizeof(float));
     map->checksum =
         vni_hash(map->checksum, map->weights, map->source_dim * map->target_dim * sizeof(float));
+    for (size_t i = 0; vni_map_sections[i]; i++) {
+        if (vni_map_sections[i]->hash) {
+            map->checksum = vni_map_sections[i]->hash(map, map->checksum);
+        }
+    }
 }
 
 void vecna_map_free(vecna_map *map) {
@@ -56,8 +61,9 @@ void vecna_map_free(vecna_map *map) {
     }
     vecna_allocator copy = map->allocator_copy;
     const vecna_allocator *allocator = map->allocator ? &copy : NULL;
-    vecna_space_free(map->source_space);
-    vecna_space_free(map->target_space);
+    for (size_t i = 0; vni_map_sections[i]; i++) {
+        vni_map_sections[i]->release(map, allocator);
+    }
     vecna_release(allocator, map->source_name);
     vecna_release(allocator, map->weights);
     vecna_release(allocator, map->candidates);

@@ -2,8 +2,8 @@
  *
  * A checksum guards a map, and a container that must fit byte for byte guards the checksum, so that
  * bytes changed at random never reach what is behind them. Bytes that start with '#' are therefore
- * a description in lines, KEY=VALUE for the metadata and @NAME ROWS COLUMNS for a tensor, an empty
- * line, and the floats: of it a file is made with a checksum that fits, as a hostile hand would.
+ * a description in lines, KEY=VALUE for the metadata and @NAME ROWS COLUMNS or @NAME:TYPE ROWS COLUMNS
+ * for a tensor (F32 unless said), an empty line, and the data: of it a file is made with a checksum that fits, as a hostile hand would.
  * What is accepted must be usable: it says what it is, checks its spaces and translates rows. */
 #include "translate/translate_impl.h"
 
@@ -17,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-enum { PAIRS = 64, TENSORS = 16, DATA_BYTES = 1 << 20 };
+enum { PAIRS = 200, TENSORS = 64, DATA_BYTES = 1 << 20 };
 
 typedef struct description {
     vecna_tensor_text pairs[PAIRS + 1]; /* the last place is the checksum's */
@@ -83,6 +83,18 @@ static void parse(const void *data, size_t bytes) {
     }
 }
 
+/* The type named behind a colon, which ends the name. */
+static vecna_tensor_dtype take_dtype(char *name) {
+    char *colon = strchr(name, ':');
+    for (int type = 0; colon && type <= VECNA_TENSOR_U64; type++) {
+        if (strcmp(colon + 1, vecna_tensor_dtype_name((vecna_tensor_dtype)type)) == 0) {
+            *colon = '\0';
+            return (vecna_tensor_dtype)type;
+        }
+    }
+    return VECNA_TENSOR_F32;
+}
+
 /* One line of a description, NUL-terminated, into its place. */
 static void describe(char *line, description *d) {
     char *equals = strchr(line, '=');
@@ -99,6 +111,7 @@ static void describe(char *line, description *d) {
             if (*end != ' ')
                 break;
         }
+        entry->dtype = take_dtype(line + 1);
         d->entry_count++;
     } else if (line[0] != '#' && equals && d->pair_count < PAIRS) {
         *equals = '\0';

@@ -1,5 +1,5 @@
 /* Maps in files and in use: what is written is what is read, and nothing else is. */
-#include "translate/translate_impl.h"
+#include "translate/map_file_impl.h"
 
 #include "tests/unit/translate/pairs.h"
 
@@ -227,6 +227,71 @@ static void a_fitting_checksum_does_not_help(void **state) {
     assert_status(VECNA_OK, resealed("\"role\":\"document\"", "\"role\":\"document\"", NULL));
 }
 
+/* What a later program calls necessary is not ignored. */
+static void a_needed_section_must_be_known(void **state) {
+    (void)state;
+    vecna_error err = {0};
+    assert_status(VECNA_ERR_VERSION, resealed("\"share\":\"0.0\"", "\"needs\":\"zap\"", &err));
+    assert_non_null(strstr(err.message, "needs \"zap\""));
+    assert_status(VECNA_ERR_VERSION, resealed("\"share\":\"0.0\"", "\"needs\":\" ?x\"", &err));
+    assert_non_null(strstr(err.message, "needs \"?x\""));
+    assert_status(VECNA_ERR_FORMAT, /* nothing needed, and the share is missing */
+                  resealed("\"share\":\"0.0\"", "\"needs\":\"   \"", &err));
+}
+
+/* The container puts larger elements first; the checksum follows it, whatever the order of putting. */
+static void tensors_of_other_types(void **state) {
+    (void)state;
+    vni_map_writing *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    const int8_t bytes[3] = {1, -2, 3};
+    const uint16_t halves[2] = {0x3c00, 0x7c00}; /* 1, infinity */
+    const double doubles[2] = {0.5, NAN};
+    vni_put_tensor(w, "a.", "bytes", VECNA_TENSOR_I8, 3, 0, bytes);
+    vni_put_tensor(w, "a.", "halves", VECNA_TENSOR_F16, 2, 1, halves);
+    vni_put_tensor(w, "a.", "doubles", VECNA_TENSOR_F64, 2, 0, doubles);
+    vni_put_count(w, "a_", "rows", 3);
+    vni_put_number(w, "a_", "tau", 0.1);
+    assert_string_equal(w->pairs[0].key, "a_rows");
+    assert_string_equal(w->pairs[1].value, "0.1");
+    vecna_json_writer writer;
+    vecna_json_writer_init(&writer, 0, NULL);
+    assert_status(VECNA_OK, vecna_safetensors_print(w->entries, w->entry_count, w->pairs,
+                                                    w->pair_count, &writer, NULL));
+    unsigned char *file = calloc(writer.bytes + 23, 1);
+    assert_non_null(file);
+    memcpy(file, writer.text, writer.bytes);
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(file + writer.bytes + w->entries[i].begin, w->data[i],
+               (size_t)(w->entries[i].end - w->entries[i].begin));
+    }
+    vni_map_reading r = {.data = file, .bytes = writer.bytes + 23, .name = "made"};
+    vecna_error err;
+    assert_status(VECNA_OK, vecna_safetensors_parse(file, r.bytes, r.bytes, NULL, &r.file, &err));
+    int8_t got[3];
+    uint16_t got_halves[2];
+    double got_doubles[2];
+    assert_status(VECNA_OK, vni_get_tensor(&r, "a.", "bytes",
+                                           (vni_tensor_form){VECNA_TENSOR_I8, 3, 0}, got, &err));
+    assert_memory_equal(got, bytes, 3);
+    assert_status(VECNA_ERR_VALUE,
+                  vni_get_tensor(&r, "a.", "halves", (vni_tensor_form){VECNA_TENSOR_F16, 2, 1},
+                                 got_halves, &err));
+    assert_int_equal(err.position, 1);
+    assert_status(VECNA_ERR_VALUE,
+                  vni_get_tensor(&r, "a.", "doubles", (vni_tensor_form){VECNA_TENSOR_F64, 2, 0},
+                                 got_doubles, &err));
+    assert_status(
+        VECNA_ERR_FORMAT,
+        vni_check_tensor(&r, "a.", "bytes", (vni_tensor_form){VECNA_TENSOR_U8, 3, 0}, &err));
+    assert_non_null(strstr(err.message, "not U8 of 3 x 1"));
+    assert_true(vni_has_key(&r, "a_", "rows") && !vni_has_key(&r, "a_", "row"));
+    vecna_safetensors_free(r.file);
+    vecna_json_writer_free(&writer);
+    free(file);
+    free(w);
+}
+
 static void paths_that_cannot_be_read(void **state) {
     (void)state;
     vecna_map *map = NULL;
@@ -343,6 +408,8 @@ int main(void) {
         cmocka_unit_test(damage_is_found),
         cmocka_unit_test(hostile_files_are_refused),
         cmocka_unit_test(a_fitting_checksum_does_not_help),
+        cmocka_unit_test(a_needed_section_must_be_known),
+        cmocka_unit_test(tensors_of_other_types),
         cmocka_unit_test(paths_that_cannot_be_read),
         cmocka_unit_test(opening_survives_failing_memory),
         cmocka_unit_test(applying_is_the_product_and_the_bias),
