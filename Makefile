@@ -13,7 +13,7 @@
 
 # ---- what is built ---------------------------------------------------------------------------------
 # One list per module, in the order of LAYERS.
-MODULES := base codec linalg metric format space adapt search eval translate
+MODULES := base codec linalg metric format space adapt search eval translate text train
 LIB_SRC := $(foreach module,$(MODULES),$(sort $(wildcard lib/$(module)/*.c lib/$(module)/*/*.c)))
 CLI_SRC := $(sort $(wildcard cli/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/*/*_test.c))
@@ -52,7 +52,7 @@ CC := $(CLANG)
 endif
 ALL_CFLAGS := $(BASE_FLAGS) $(MODE_FLAGS_$(MODE)) $(CFLAGS)
 LINK_FLAGS := $(MODE_FLAGS_$(MODE)) -pthread $(LDFLAGS)
-LIBS := -ldnnl -lgomp -ldl -lm
+LIBS := -ldnnl -lgomp -lutf8proc -llzma -lz -ldl -lm
 
 LIB_OBJ := $(LIB_SRC:%.c=$(OUT)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(OUT)/%.o)

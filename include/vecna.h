@@ -11,6 +11,7 @@
 #include "vecna/metric.h"
 #include "vecna/search.h"
 #include "vecna/space.h"
+#include "vecna/text.h"
 #include "vecna/translate.h"
 
 #endif

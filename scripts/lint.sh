@@ -52,6 +52,7 @@ owners() {
 (oneapi/dnnl|dnnl) lib/linalg
 (lapacke|cblas|openblas|omp\.h) lib/linalg
 dlfcn lib/linalg
+(utf8proc|lzma|zlib)\.h lib/text
 pthread lib/base
 postgres bindings/postgres
 sqlite3ext bindings/sqlite

@@ -1,0 +1,52 @@
+/* What the files of text share, and what trainers take beside the public header. */
+#ifndef VNI_TEXT_IMPL_H
+#define VNI_TEXT_IMPL_H
+
+#include "vecna/text.h"
+
+#include <string.h>
+
+/* A hash of bytes, the same on every machine: eight at a time, the last ones padded with zeros and
+ * told apart by the length. Not for keys of an enemy with time: a table of words may be slow, but
+ * never wrong. */
+static inline uint64_t vni_mix(uint64_t a, uint64_t b) {
+    uint64_t x = (a ^ b) * 0x9e3779b97f4a7c15u;
+    return x ^ x >> 29;
+}
+
+static inline uint64_t vni_hash_bytes(const char *data, size_t bytes) {
+    uint64_t hash = vni_mix(bytes, 0x2545f4914f6cdd1du), word;
+    for (; bytes >= 8; data += 8, bytes -= 8) {
+        memcpy(&word, data, 8);
+        hash = vni_mix(hash, word);
+    }
+    if (bytes > 0) {
+        word = 0;
+        memcpy(&word, data, bytes);
+        hash = vni_mix(hash, word);
+    }
+    return vni_mix(hash, hash >> 32);
+}
+
+/* A growing array: room for `needed` entries of `size` bytes, doubling. 0 when memory is out. */
+int vni_text_reserve(const vecna_allocator *allocator, void **array, size_t *capacity,
+                     size_t needed, size_t size);
+
+/* The text of a corpus while it is read: numbers in the order of first sight. */
+typedef struct vni_stream {
+    const vecna_allocator *allocator;
+    int32_t *ids;
+    size_t *starts; /* (units + 1) */
+    size_t tokens, ids_capacity;
+    size_t units, starts_capacity;
+} vni_stream;
+
+/* Joins the pairs of one pass in place, and adds them to the vocabulary with the counts that are
+ * left of all three. */
+vecna_status vni_join_phrases(vni_stream *stream, vecna_vocab *vocab, uint64_t min_count,
+                              double threshold, vecna_error *err);
+
+/* Takes `count` from a word. */
+void vni_vocab_subtract(vecna_vocab *vocab, int32_t id, uint64_t count);
+
+#endif
