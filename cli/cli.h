@@ -22,6 +22,7 @@ typedef struct command {
     int (*run)(int argc, char **argv);
 } command;
 
+int command_choose(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_fit(int argc, char **argv);
 int command_inspect(int argc, char **argv);
@@ -180,6 +181,11 @@ vecna_status load_visiting(const char *path, const vecna_format_options *options
 /* Ids, texts and judgements for vectors that lie in a file without them: for each row a line, a
  * JSON object with "id", "text" and "relevant" as far as it has them, or plain text. */
 vecna_status load_texts(const char *path, loaded *into, vecna_error *err);
+
+/* The same of listed rows alone (ascending), kept in their order: a file of any size goes past.
+ *   vectors_path  stands in messages */
+vecna_status load_texts_of(const char *path, const char *vectors_path, const size_t *rows,
+                           size_t count, loaded *out, vecna_error *err);
 
 /* A whole file in memory, to be freed; not NUL-terminated. */
 vecna_status read_file(const char *path, char **data, size_t *bytes, vecna_error *err);

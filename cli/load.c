@@ -358,6 +358,55 @@ vecna_status load_texts(const char *path, loaded *into, vecna_error *err) {
     return status;
 }
 
+/* The lines of listed rows, one after another in the order of the file; the others are passed over. */
+static vecna_status keep_listed(FILE *file, const char *path, const size_t *rows, size_t count,
+                                loaded *into, vecna_error *err) {
+    char *line = NULL;
+    size_t room = 0, kept = 0;
+    vecna_status status = VECNA_OK;
+    for (size_t number = 0; kept < count && status == VECNA_OK; number++) {
+        ssize_t got = getline(&line, &room, file);
+        vecna_error inner = {VECNA_OK, -1, ""};
+        if (got < 0) {
+            status =
+                vecna_error_set(err, VECNA_ERR_DIM, -1,
+                                "%s has %zu lines, and row %zu was chosen; it must have a line "
+                                "for each row of %s",
+                                path, number, rows[kept], into->path);
+            break;
+        }
+        if (number != rows[kept])
+            continue;
+        status = keep_line(into, path, line, (size_t)got - (line[got - 1] == '\n'), kept, &inner);
+        if (status != VECNA_OK)
+            vecna_error_set(err, status, (int64_t)number + 1, "%s, line %zu: %s", path, number + 1,
+                            inner.message);
+        kept++;
+    }
+    free(line);
+    return status;
+}
+
+vecna_status load_texts_of(const char *path, const char *vectors_path, const size_t *rows,
+                           size_t count, loaded *out, vecna_error *err) {
+    loaded file = {.path = vectors_path, .vectors = {NULL, count, 0, 0}};
+    FILE *opened = fopen(path, "rb");
+    vecna_status status;
+    if (opened == NULL)
+        return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot open %s: %s", path, strerror(errno));
+    file.arena = calloc(1, sizeof *file.arena);
+    status = file.arena ? clear_texts(&file, err) : no_memory(path, err);
+    if (status == VECNA_OK)
+        status = keep_listed(opened, path, rows, count, &file, err);
+    fclose(opened);
+    if (status != VECNA_OK) {
+        unload(&file);
+        return status;
+    }
+    *out = file;
+    return VECNA_OK;
+}
+
 /* ---- ids ------------------------------------------------------------------------------------- */
 
 struct id_index {

@@ -11,6 +11,7 @@ static const command commands[] = {
     {"eval", "what a translated corpus keeps: retrieval against native and judged", command_eval},
     {"inspect", "what a vector file or a map is, and whether it is healthy", command_inspect},
     {"search", "exact nearest neighbours", command_search},
+    {"choose", "which rows to embed with a second model", command_choose},
     {"reduce", "fewer dimensions inside one space, with what it costs", command_reduce},
 };
 

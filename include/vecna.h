@@ -4,6 +4,7 @@
 
 #include "vecna/adapt.h"
 #include "vecna/base.h"
+#include "vecna/choose.h"
 #include "vecna/codec.h"
 #include "vecna/eval.h"
 #include "vecna/format.h"
