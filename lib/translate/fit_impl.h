@@ -1,0 +1,52 @@
+/* What the files of one fit share: fit.c says the steps, fit_rows.c prepares the rows, fit_folds.c fits
+ * and translates fold by fold. */
+#ifndef VNI_FIT_IMPL_H
+#define VNI_FIT_IMPL_H
+
+#include "translate/translate_impl.h"
+
+typedef struct vni_fitting {
+    vni_fit fit; /* what the steps see */
+    const vecna_allocator *allocator;
+    vecna_translate_options options;
+    float *source, *target; /* copies */
+    float *query_source, *query_target;
+    double *centres; /* source, target */
+    size_t *group;
+    uint64_t *key;
+    size_t *query_list;  /* sample then reporting queries */
+    double *query_means; /* source, target of the sample */
+    int source_normalized;
+    unsigned char *judged; /* (rows) 1: set aside */
+    size_t judged_count;
+    int judged_fitted; /* too few other rows: judged ones are reported by maps of other folds */
+    size_t *rows;      /* rows to fit, then the judged */
+    size_t row_count;
+    vni_split split;
+    vni_moments moments; /* of all rows to fit; memory NULL: they are fewer than dims */
+    /* reported */
+    size_t folds;
+    size_t *reported; /* rows in order */
+    size_t reported_count;
+    float *held;        /* source, native, translated, shuffled of the reported rows */
+    float *asked;       /* source, target, translated, shuffled of the reporting queries */
+    size_t *query_fold; /* (reporting queries) whose map translates it */
+    vecna_judgements *judgements;
+    vni_choice choice;
+    vecna_report report;
+} vni_fitting;
+
+/* fit_rows.c: steps 1 and 2. Check and copy the rows; group them, set judged rows aside, share the
+ * queries and find their means. */
+VECNA_CHECK vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, vecna_view target,
+                                           vecna_error *err);
+VECNA_CHECK vecna_status vni_fit_arrange(vni_fitting *f, vecna_error *err);
+/* Means of the query sample, where there is one and the role wants it. */
+vni_means vni_fit_means(const vni_fitting *f);
+
+/* fit_folds.c: step 3. Which rows are reported and how many folds; then one fold after the other:
+ * choose on the others, fit, translate this one. */
+VECNA_CHECK vecna_status vni_fit_plan(vni_fitting *f, vecna_error *err);
+VECNA_CHECK vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err);
+
+#endif

@@ -1,0 +1,274 @@
+/* The rows of a fit, before anything is fitted: checked, copied at unit length where their space has
+ * it, grouped by duplicates; judged rows and their groups stand behind the others, and queries are
+ * shared between choosing and reporting. */
+#include "translate/fit_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    JUDGED_FITTED_BELOW =
+        50 /* fewer rows without judgement than this: judged ones are fitted too */
+};
+
+#define QUERIES_FOR_HALF_MEAN 30.0 /* a sample of so many moves the mean half of the way */
+#define UNIT_TOLERANCE 0.02 /* rows this near to length 1 belong to a space of unit vectors */
+
+/* ---- 1 check and copy ------------------------------------------------------------------------ */
+
+/* 1 in *unit when all rows have nearly length 1. */
+static vecna_status check_rows(vecna_view view, const char *name, int *unit, vecna_error *err) {
+    *unit = 1;
+    for (size_t i = 0; i < view.rows; i++) {
+        double square = vni_dot(view.data + i * view.stride, view.data + i * view.stride, view.dim);
+        if (!isfinite(square)) {
+            return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
+                                   "row %zu of the %s holds NaN, infinity or numbers too large: "
+                                   "remove it from both sides",
+                                   i, name);
+        }
+        if (!(square > 0)) {
+            return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
+                                   "row %zu of the %s is all zero: remove it from both sides", i,
+                                   name);
+        }
+        *unit = *unit && fabs(sqrt(square) - 1) < UNIT_TOLERANCE;
+    }
+    return VECNA_OK;
+}
+
+static vecna_status copy_rows(const vni_fitting *f, vecna_view view, int unit, float **out,
+                              vecna_error *err) {
+    size_t floats;
+    *out = vecna_size_mul(view.rows, view.dim, &floats)
+               ? vecna_allocate(f->allocator, floats, sizeof(float))
+               : NULL;
+    if (!*out) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to copy %zu rows", view.rows);
+    }
+    vecna_matrix copy = vecna_matrix_dense(*out, view.rows, view.dim);
+    for (size_t i = 0; i < view.rows; i++) {
+        memcpy(copy.data + i * view.dim, view.data + i * view.stride, view.dim * sizeof(float));
+    }
+    if (unit) {
+        vni_normalise(copy, f->options.pool);
+    }
+    return VECNA_OK;
+}
+
+static vecna_status check_shapes(vecna_view source, vecna_view target,
+                                 const vecna_translate_options *o, vecna_error *err) {
+    const vecna_translate_queries *q = &o->queries;
+    if (source.rows != target.rows) {
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "%zu source rows and %zu target rows: a pair is one row of each",
+                               source.rows, target.rows);
+    }
+    if (source.rows < VECNA_FIT_ROWS_MIN || !source.dim || !target.dim) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "%zu pairs of %zu and %zu dimensions: at least %zu pairs are needed",
+                               source.rows, source.dim, target.dim, VECNA_FIT_ROWS_MIN);
+    }
+    if (q->source.rows != q->target.rows ||
+        (q->source.rows && (q->source.dim != source.dim || q->target.dim != target.dim))) {
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "queries of %zu x %zu and %zu x %zu beside pairs of %zu and %zu "
+                               "dimensions: give each query in both spaces",
+                               q->source.rows, q->source.dim, q->target.rows, q->target.dim,
+                               source.dim, target.dim);
+    }
+    const vecna_recipe *r = &o->recipe;
+    if ((unsigned)r->method > VECNA_METHOD_FAMILY || !(r->lambda >= 0) || !isfinite(r->lambda) ||
+        !(r->share >= 0 && r->share <= 1) || !(r->exponent >= 0 && r->exponent <= 1)) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "method %d, lambda %g, share %g, exponent %g: lambda is 0 or more, "
+                               "share and exponent lie in 0 .. 1",
+                               (int)r->method, r->lambda, r->share, r->exponent);
+    }
+    if (!(o->min_retention >= 0 && o->min_retention <= 1) ||
+        !(o->duplicate_cosine >= 0 && o->duplicate_cosine <= 1)) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "least retention %g and duplicate cosine %g must lie in 0 .. 1",
+                               o->min_retention, o->duplicate_cosine);
+    }
+    for (size_t i = 0; i < q->judgement_count; i++) {
+        const vecna_judgement *j = &q->judgements[i];
+        if (j->query >= q->source.rows ||
+            (j->doc != VECNA_DOC_OUTSIDE && (j->doc < 0 || (size_t)j->doc >= source.rows))) {
+            return vecna_error_set(err, VECNA_ERR_ARGUMENT, (int64_t)i,
+                                   "judgement %zu is of query %zu and row %lld: there are %zu "
+                                   "queries and %zu rows",
+                                   i, j->query, (long long)j->doc, q->source.rows, source.rows);
+        }
+    }
+    return VECNA_OK;
+}
+
+vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, vecna_view target,
+                               vecna_error *err) {
+    const vecna_translate_queries *q = &f->options.queries;
+    int target_unit = 0, ignored;
+    vecna_status status = check_shapes(source, target, &f->options, err);
+    status = status ? status : check_rows(source, "source", &f->source_normalized, err);
+    status = status ? status : check_rows(target, "target", &target_unit, err);
+    status = status ? status : check_rows(q->source, "source queries", &ignored, err);
+    status = status ? status : check_rows(q->target, "target queries", &ignored, err);
+    status = status ? status : copy_rows(f, source, f->source_normalized, &f->source, err);
+    status = status ? status : copy_rows(f, target, target_unit, &f->target, err);
+    status = status ? status : copy_rows(f, q->source, f->source_normalized, &f->query_source, err);
+    status = status ? status : copy_rows(f, q->target, 1, &f->query_target, err);
+    if (status) {
+        return status;
+    }
+    f->centres = vecna_allocate_zero(f->allocator, source.dim + target.dim, sizeof(double));
+    if (!f->centres) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a mean");
+    }
+    f->fit.normalized = target_unit && !f->options.keep_length;
+    f->fit.pairs = (vni_pairs){vecna_view_dense(f->source, source.rows, source.dim),
+                               vecna_view_dense(f->target, target.rows, target.dim),
+                               f->centres,
+                               f->centres + source.dim,
+                               f->options.pool,
+                               f->allocator};
+    vecna_linalg_sum_add(f->fit.pairs.source, f->centres);
+    vecna_linalg_sum_add(f->fit.pairs.target, f->centres + source.dim);
+    for (size_t j = 0; j < source.dim + target.dim; j++) {
+        f->centres[j] /= (double)source.rows;
+    }
+    f->fit.query_source = vecna_view_dense(f->query_source, q->source.rows, source.dim);
+    f->fit.query_target = vecna_view_dense(f->query_target, q->source.rows, target.dim);
+    return VECNA_OK;
+}
+
+/* ---- 2 groups, judged rows, queries ---------------------------------------------------------- */
+
+static vecna_status group_rows(vni_fitting *f, vecna_error *err) {
+    const vni_pairs *pairs = &f->fit.pairs;
+    const size_t rows = pairs->source.rows;
+    double cosine =
+        f->options.duplicate_cosine > 0 ? f->options.duplicate_cosine : VECNA_DUPLICATE_COSINE;
+    f->group = vecna_allocate(f->allocator, rows, sizeof *f->group);
+    f->key = vecna_allocate(f->allocator, rows, sizeof *f->key);
+    if (!f->group || !f->key) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to group %zu rows", rows);
+    }
+    for (size_t i = 0; i < rows; i++) { /* of what a row is, not of where it stands */
+        f->key[i] = vni_hash(VNI_HASH_START, pairs->source.data + i * pairs->source.dim,
+                             pairs->source.dim * sizeof(float));
+        f->key[i] = vni_hash(f->key[i], pairs->target.data + i * pairs->target.dim,
+                             pairs->target.dim * sizeof(float));
+    }
+    vecna_status status = f->options.groups
+                              ? vni_groups_of_hashes(f->options.groups, rows, f->group,
+                                                     &f->fit.groups, f->allocator, err)
+                              : vni_groups_of_vectors(pairs, cosine, f->group, &f->fit.groups, err);
+    f->fit.group = f->group;
+    f->fit.key = f->key;
+    return status;
+}
+
+/* Rows that a judgement names, and all of their groups, stand behind the others. */
+static vecna_status set_judged_aside(vni_fitting *f, vecna_error *err) {
+    const vecna_translate_queries *q = &f->options.queries;
+    const size_t rows = f->fit.pairs.source.rows;
+    f->judged = vecna_allocate_zero(f->allocator, 2 * rows, 1);
+    f->rows = vecna_allocate(f->allocator, rows, sizeof *f->rows);
+    if (!f->judged || !f->rows) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu rows", rows);
+    }
+    unsigned char *group_judged = f->judged + rows;
+    for (size_t i = 0; i < q->judgement_count; i++) {
+        if (q->judgements[i].doc >= 0 && q->judgements[i].grade > 0) {
+            group_judged[f->group[q->judgements[i].doc]] = 1;
+        }
+    }
+    for (size_t i = 0; i < rows; i++) {
+        f->judged[i] = group_judged[f->group[i]];
+        f->judged_count += f->judged[i];
+    }
+    f->judged_fitted = rows - f->judged_count < JUDGED_FITTED_BELOW;
+    size_t at = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < rows; i++) {
+            if ((f->judged_fitted ? 0 : f->judged[i]) == pass) {
+                f->rows[at++] = i;
+            }
+        }
+        f->row_count = pass == 0 ? at : f->row_count;
+    }
+    return VECNA_OK;
+}
+
+/* Which queries choose and which report: those with a judgement report; without any judgement,
+ * every second one. */
+static vecna_status share_queries(vni_fitting *f, vecna_error *err) {
+    const vecna_translate_queries *q = &f->options.queries;
+    const size_t count = q->source.rows;
+    if (!count) {
+        return VECNA_OK;
+    }
+    size_t *list = vecna_allocate(f->allocator, 2 * count, sizeof *list);
+    f->query_list = list;
+    unsigned char *named = vecna_allocate_zero(f->allocator, count, 1);
+    if (!list || !named) {
+        vecna_release(f->allocator, named);
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu queries", count);
+    }
+    for (size_t i = 0; i < q->judgement_count; i++) {
+        named[q->judgements[i].query] = 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int reports = q->judgement_count ? named[i] : (int)(i % 2);
+        if (reports) {
+            list[count + f->fit.query_report_count++] = i;
+        } else {
+            list[f->fit.query_select_count++] = i;
+        }
+    }
+    vecna_release(f->allocator, named);
+    f->fit.query_select = list;
+    f->fit.query_report = list + count;
+    return VECNA_OK;
+}
+
+/* Where queries lie, when a sample is given: means between those of the rows and of the sample. */
+static vecna_status find_query_means(vni_fitting *f, vecna_error *err) {
+    const size_t p = f->fit.pairs.source.dim;
+    const size_t q = f->fit.pairs.target.dim;
+    const size_t count = f->fit.query_select_count;
+    if (f->options.role != VECNA_ROLE_QUERY || !count) {
+        return VECNA_OK;
+    }
+    f->query_means = vecna_allocate(f->allocator, p + q, sizeof(double));
+    if (!f->query_means) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a mean");
+    }
+    double weight = (double)count / ((double)count + QUERIES_FOR_HALF_MEAN);
+    for (size_t j = 0; j < p + q; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < count; i++) {
+            size_t row = f->fit.query_select[i];
+            sum +=
+                (double)(j < p ? f->query_source[row * p + j] : f->query_target[row * q + j - p]);
+        }
+        f->query_means[j] = weight * sum / (double)count + (1 - weight) * f->centres[j];
+    }
+    return VECNA_OK;
+}
+
+vni_means vni_fit_means(const vni_fitting *f) {
+    vni_means means = {0};
+    if (f->query_means) {
+        means.source = f->query_means;
+        means.target = f->query_means + f->fit.pairs.source.dim;
+    }
+    return means;
+}
+
+vecna_status vni_fit_arrange(vni_fitting *f, vecna_error *err) {
+    vecna_status status = group_rows(f, err);
+    status = status ? status : set_judged_aside(f, err);
+    status = status ? status : share_queries(f, err);
+    return status ? status : find_query_means(f, err);
+}
