@@ -16,6 +16,9 @@
 MODULES := base codec linalg metric format space adapt choose search eval translate text train
 LIB_SRC := $(foreach module,$(MODULES),$(sort $(wildcard lib/$(module)/*.c lib/$(module)/*/*.c)))
 CLI_SRC := $(sort $(wildcard cli/*.c))
+# `vecna serve`: linked into the command and the unit tests, never into the library.
+SERVER_MODULES := net pool proxy dash
+SERVER_SRC := $(foreach module,$(SERVER_MODULES),$(sort $(wildcard server/$(module)/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/*/*_test.c))
 SUPPORT_SRC := $(sort $(wildcard tests/unit/support/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*.c))
@@ -34,7 +37,7 @@ CLANG_FORMAT ?= clang-format-14
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wcast-qual -Wvla \
             -Wstrict-prototypes -Wmissing-prototypes
 # -ffp-contract=off: seeds and golden figures are the same with and without fused multiply-add.
-BASE_FLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude -Ilib -I. -fPIC -fvisibility=hidden \
+BASE_FLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude -Ilib -Iserver -I. -fPIC -fvisibility=hidden \
               -ffp-contract=off -pthread $(WARNINGS)
 ifeq ($(CI),true)
 BASE_FLAGS += -Werror
@@ -53,9 +56,12 @@ endif
 ALL_CFLAGS := $(BASE_FLAGS) $(MODE_FLAGS_$(MODE)) $(CFLAGS)
 LINK_FLAGS := $(MODE_FLAGS_$(MODE)) -pthread $(LDFLAGS)
 LIBS := -ldnnl -lgomp -lutf8proc -llzma -lz -ldl -lm
+# OpenSSL is net's, libcurl pool's, libcyaml proxy's.
+SERVER_LIBS := -lcurl -lcyaml -lssl -lcrypto
 
 LIB_OBJ := $(LIB_SRC:%.c=$(OUT)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(OUT)/%.o)
+SERVER_OBJ := $(SERVER_SRC:%.c=$(OUT)/%.o)
 SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(OUT)/%.o)
 UNIT_BIN := $(UNIT_SRC:%.c=$(OUT)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(OUT)/%)
@@ -75,8 +81,11 @@ $(OUT)/%.o: %.c
 $(OUT)/libvecna.o: $(LIB_OBJ)
 	$(LD) -r -o $@ $(LIB_OBJ)
 
-$(OUT)/vecna: $(CLI_OBJ) $(OUT)/libvecna.o
-	$(CC) $(LINK_FLAGS) -o $@ $^ $(LIBS)
+$(OUT)/server.o: $(SERVER_OBJ)
+	$(LD) -r -o $@ $(SERVER_OBJ)
+
+$(OUT)/vecna: $(CLI_OBJ) $(OUT)/server.o $(OUT)/libvecna.o
+	$(CC) $(LINK_FLAGS) -o $@ $^ $(SERVER_LIBS) $(LIBS)
 
 build/vecna: $(OUT)/vecna
 	@cp $< $@
@@ -109,11 +118,11 @@ build/vecna.pc: Makefile include/vecna/base.h
 	@mkdir -p build
 	@printf '%s\n' "$$PKG_CONFIG_TEXT" > $@
 
-$(OUT)/tests/unit/%_test: $(OUT)/tests/unit/%_test.o $(SUPPORT_OBJ) $(OUT)/libvecna.o
-	$(CC) $(LINK_FLAGS) -o $@ $^ -lcmocka $(LIBS)
+$(OUT)/tests/unit/%_test: $(OUT)/tests/unit/%_test.o $(SUPPORT_OBJ) $(OUT)/server.o $(OUT)/libvecna.o
+	$(CC) $(LINK_FLAGS) -o $@ $^ -lcmocka $(SERVER_LIBS) $(LIBS)
 
-$(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(OUT)/libvecna.o
-	$(CC) $(LINK_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+$(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(OUT)/server.o $(OUT)/libvecna.o
+	$(CC) $(LINK_FLAGS) -fsanitize=fuzzer -o $@ $^ $(SERVER_LIBS) $(LIBS)
 
 $(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libvecna.o
 	$(CC) $(LINK_FLAGS) -o $@ $^ $(LIBS)
