@@ -14,5 +14,6 @@
 #include "vecna/space.h"
 #include "vecna/text.h"
 #include "vecna/translate.h"
+#include "vecna/wire.h"
 
 #endif

@@ -196,6 +196,11 @@ VECNA_API void vecna_json_writer_reset(vecna_json_writer *writer);
  * not UTF-8. */
 VECNA_API VECNA_CHECK vecna_status vecna_json_writer_finish(const vecna_json_writer *writer,
                                                             vecna_error *err);
+/* The same in the middle of a value: what has failed so far. */
+VECNA_API VECNA_CHECK vecna_status vecna_json_writer_so_far(const vecna_json_writer *writer,
+                                                            vecna_error *err);
+/* Forget the text that was written, which has been sent, and go on where it ends. */
+VECNA_API void vecna_json_writer_drain(vecna_json_writer *writer);
 
 VECNA_API void vecna_json_write_object_begin(vecna_json_writer *writer);
 VECNA_API void vecna_json_write_object_end(vecna_json_writer *writer);

@@ -52,4 +52,8 @@ void vni_json_resume(vecna_json *json, const char *text, size_t bytes, int objec
 /* 1 when a KEY or STRING token, unescaped, is these bytes. */
 int vni_json_equals(const vecna_json_token *token, const char *data, size_t bytes);
 
+/* One string out of several parts, each of them UTF-8. */
+void vni_json_write_string_parts(vecna_json_writer *writer, const char *const *parts,
+                                 const size_t *bytes, size_t count);
+
 #endif

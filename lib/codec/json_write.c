@@ -40,10 +40,18 @@ void vecna_json_writer_reset(vecna_json_writer *writer) {
     writer->depth = 0;
 }
 
+void vecna_json_writer_drain(vecna_json_writer *writer) {
+    writer->bytes = 0;
+}
+
 vecna_status vecna_json_writer_finish(const vecna_json_writer *writer, vecna_error *err) {
+    assert(writer->failed != VECNA_OK || (writer->depth == 0 && !writer->key));
+    return vecna_json_writer_so_far(writer, err);
+}
+
+vecna_status vecna_json_writer_so_far(const vecna_json_writer *writer, vecna_error *err) {
     switch (writer->failed) {
     case VECNA_OK:
-        assert(writer->depth == 0 && !writer->key);
         return VECNA_OK;
     case VECNA_ERR_OVERFLOW:
         return vecna_error_set(err, VECNA_ERR_OVERFLOW, -1,
@@ -149,14 +157,14 @@ static size_t escape(unsigned char byte, char out[6]) {
     return 2;
 }
 
-static void quoted(vecna_json_writer *writer, const char *text, size_t bytes) {
+/* A part of a string between its quotes. */
+static void escaped(vecna_json_writer *writer, const char *text, size_t bytes) {
     size_t start = 0;
     if (vecna_utf8_valid_bytes(text, bytes) != bytes) {
         if (writer->failed == VECNA_OK)
             writer->failed = VECNA_ERR_FORMAT;
         return;
     }
-    append(writer, "\"", 1);
     for (size_t at = 0; at < bytes; at++) {
         char buffer[6];
         if (!needs_escape((unsigned char)text[at]))
@@ -167,6 +175,20 @@ static void quoted(vecna_json_writer *writer, const char *text, size_t bytes) {
     }
     if (bytes > start)
         append(writer, text + start, bytes - start);
+}
+
+static void quoted(vecna_json_writer *writer, const char *text, size_t bytes) {
+    append(writer, "\"", 1);
+    escaped(writer, text, bytes);
+    append(writer, "\"", 1);
+}
+
+void vni_json_write_string_parts(vecna_json_writer *writer, const char *const *parts,
+                                 const size_t *bytes, size_t count) {
+    before_value(writer);
+    append(writer, "\"", 1);
+    for (size_t i = 0; i < count; i++)
+        escaped(writer, parts[i], bytes[i]);
     append(writer, "\"", 1);
 }
 
