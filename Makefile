@@ -13,7 +13,7 @@
 
 # ---- what is built ---------------------------------------------------------------------------------
 # One list per module, in the order of LAYERS.
-MODULES := base codec wire linalg metric format space adapt choose search eval translate text train
+MODULES := base codec wire linalg metric format space adapt choose search eval translate text train plane
 LIB_SRC := $(foreach module,$(MODULES),$(sort $(wildcard lib/$(module)/*.c lib/$(module)/*/*.c)))
 CLI_SRC := $(sort $(wildcard cli/*.c))
 # `vecna serve`: linked into the command and the unit tests, never into the library.
@@ -58,6 +58,8 @@ LINK_FLAGS := $(MODE_FLAGS_$(MODE)) -pthread $(LDFLAGS)
 LIBS := -ldnnl -lgomp -lutf8proc -llzma -lz -ldl -lm
 # OpenSSL is net's, libcurl pool's, libcyaml proxy's.
 SERVER_LIBS := -lcurl -lcyaml -lssl -lcrypto
+# Pictures are the command's alone.
+CLI_LIBS := -lcairo
 
 LIB_OBJ := $(LIB_SRC:%.c=$(OUT)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(OUT)/%.o)
@@ -85,7 +87,9 @@ $(OUT)/server.o: $(SERVER_OBJ)
 	$(LD) -r -o $@ $(SERVER_OBJ)
 
 $(OUT)/vecna: $(CLI_OBJ) $(OUT)/server.o $(OUT)/libvecna.o
-	$(CC) $(LINK_FLAGS) -o $@ $^ $(SERVER_LIBS) $(LIBS)
+	$(CC) $(LINK_FLAGS) -o $@ $^ $(CLI_LIBS) $(SERVER_LIBS) $(LIBS)
+
+$(OUT)/cli/plot_html.o: cli/plot_page.html
 
 build/vecna: $(OUT)/vecna
 	@cp $< $@

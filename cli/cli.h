@@ -26,6 +26,7 @@ int command_choose(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_fit(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_plot(int argc, char **argv);
 int command_reduce(int argc, char **argv);
 int command_search(int argc, char **argv);
 int command_translate(int argc, char **argv);

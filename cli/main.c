@@ -13,6 +13,7 @@ static const command commands[] = {
     {"search", "exact nearest neighbours", command_search},
     {"choose", "which rows to embed with a second model", command_choose},
     {"reduce", "fewer dimensions inside one space, with what it costs", command_reduce},
+    {"plot", "a picture of a space", command_plot},
 };
 
 static int print_overview(FILE *file) {

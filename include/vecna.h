@@ -10,6 +10,7 @@
 #include "vecna/format.h"
 #include "vecna/linalg.h"
 #include "vecna/metric.h"
+#include "vecna/plane.h"
 #include "vecna/search.h"
 #include "vecna/space.h"
 #include "vecna/text.h"

@@ -9,6 +9,7 @@ packages=(
     libopenblas0-pthread liblapacke    # factorisations, loaded at run time
     libutf8proc-dev liblzma-dev zlib1g-dev # text: Unicode, packed files
     libssl-dev libcurl4-openssl-dev libcyaml-dev # the server
+    libcairo2-dev fonts-dejavu-core    # pictures
     libcmocka-dev                      # unit tests
     python3 python3-venv               # end-to-end and reference tests
     clang-14 clang-format-14 libclang-rt-14-dev # lint and fuzzers

@@ -57,6 +57,7 @@ pthread (lib/base|server/net)
 (sys/epoll|openssl) server/net
 curl server/pool
 cyaml server/proxy
+cairo cli
 postgres bindings/postgres
 sqlite3ext bindings/sqlite
 Python\.h bindings/python
