@@ -116,7 +116,7 @@ VECNA_API int vecna_wire_failure_is_temporary(const vecna_wire_failure *failure)
 
 /* Print the error body of failure->dialect.
  *   OpenAI   {"error":{"message","type","param","code"}}    Google  {"error":{"code","message",
- *   "status"}}   Ollama {"error":"..."}   Cohere {"id","message"}   Voyage and Jina {"detail":"..."}
+ *   "status"}}   Ollama {"error":"..."}   Cohere {"message"}   Voyage and Jina {"detail":"..."}
  *   Mistral  {"object":"error","message","type","param","code"}   TEI {"error","error_type"}
  * Errors: of the writer, kept in it (vecna_json_writer_finish). */
 VECNA_API void vecna_wire_failure_write(const vecna_wire_failure *failure,
@@ -267,8 +267,7 @@ typedef struct vecna_wire_request {
 } vecna_wire_request;
 
 typedef struct vecna_wire_limits {
-    size_t inputs_max;       /* 0: the provider's own (OpenAI 2048, Google 100, Cohere 96, Voyage
-                                 1000, Jina and Mistral 2048, Ollama 2048) */
+    size_t inputs_max;       /* 0: the provider's own (Google 100, Cohere 96, the others 2048) */
     size_t input_bytes_max;  /* of one text; 0: 2,000,000 */
     size_t input_tokens_max; /* token ids in one input; 0: 8192 */
     size_t tokens_max;       /* token ids in a request; 0: 300,000 */
@@ -298,7 +297,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_wire_request_parse(
 typedef struct vecna_wire_vocabulary vecna_wire_vocabulary;
 
 /* Read a rank file as tiktoken's cl100k_base and o200k_base are: a line a token, its bytes in base64,
- * a space, its rank; ranks without holes beyond 2,000,000.
+ * a space, its rank: below 2,000,000, none twice.
  *   text   bytes bytes, copied
  * Memory: about the file's size; one object, read-only afterwards, for any number of threads.
  * Errors: VECNA_ERR_FORMAT with the line; VECNA_ERR_MEMORY. Since 0.1. */

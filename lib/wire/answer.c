@@ -10,6 +10,14 @@ static const vni_wire_layout *layout_of(vecna_wire_endpoint endpoint) {
     case VECNA_WIRE_OPENAI_EMBEDDINGS:
     case VECNA_WIRE_AZURE_EMBEDDINGS:
         return &vni_wire_openai_layout;
+    case VECNA_WIRE_GOOGLE_EMBED:
+    case VECNA_WIRE_GOOGLE_BATCH_EMBED:
+        return &vni_wire_google_layout;
+    case VECNA_WIRE_OLLAMA_EMBED:
+    case VECNA_WIRE_OLLAMA_EMBEDDINGS:
+        return &vni_wire_ollama_layout;
+    case VECNA_WIRE_COHERE_EMBED:
+        return &vni_wire_cohere_layout;
     default:
         return NULL;
     }

@@ -291,23 +291,26 @@ vecna_wire_input *vni_wire_add_input(vni_wire_parse *parse, vecna_status *status
     return &parse->inputs[count];
 }
 
+vecna_status vni_wire_check_text(vni_wire_parse *parse, vecna_wire_text text, int empty_ok) {
+    size_t input = parse->out->inputs_count - 1;
+    vecna_status status;
+    if (text.bytes == 0 && !empty_ok)
+        return vni_wire_refuse(parse, NULL, "Invalid '%s': input %zu is an empty string.",
+                               parse->field, input);
+    if (text.bytes <= parse->limits.input_bytes_max)
+        return VECNA_OK;
+    status = vecna_wire_failure_set(parse->failure, VECNA_WIRE_TOO_LARGE,
+                                    "input %zu has %zu bytes; at most %zu are accepted", input,
+                                    text.bytes, parse->limits.input_bytes_max);
+    (void)snprintf(parse->failure->param, sizeof parse->failure->param, "%s", parse->field);
+    return status;
+}
+
 vecna_status vni_wire_add_text(vni_wire_parse *parse, const vecna_json_token *value, int empty_ok) {
     vecna_status status;
     vecna_wire_input *input = vni_wire_add_input(parse, &status);
     if (input == NULL)
         return status;
     status = vni_wire_take_text(parse, value, &input->text);
-    if (status != VECNA_OK)
-        return status;
-    if (input->text.bytes == 0 && !empty_ok)
-        return vni_wire_refuse(parse, NULL, "Invalid '%s': input %zu is an empty string.",
-                               parse->field, parse->out->inputs_count - 1);
-    if (input->text.bytes > parse->limits.input_bytes_max) {
-        status = vecna_wire_failure_set(parse->failure, VECNA_WIRE_TOO_LARGE,
-                                        "input %zu has %zu bytes; at most %zu are accepted",
-                                        parse->out->inputs_count - 1, input->text.bytes,
-                                        parse->limits.input_bytes_max);
-        (void)snprintf(parse->failure->param, sizeof parse->failure->param, "%s", parse->field);
-    }
-    return status;
+    return status == VECNA_OK ? vni_wire_check_text(parse, input->text, empty_ok) : status;
 }

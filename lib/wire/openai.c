@@ -444,24 +444,11 @@ const vni_wire_layout vni_wire_openai_layout = {begin, NULL, row_begin, row_end,
 
 /* ---- upstream -------------------------------------------------------------------------------- */
 
-static void write_tokens(const vecna_wire_input *input, vecna_json_writer *writer) {
-    vecna_json_write_array_begin(writer);
-    for (size_t i = 0; i < input->tokens_count; i++)
-        vecna_json_write_u64(writer, input->tokens[i]);
-    vecna_json_write_array_end(writer);
-}
-
 vecna_status vni_wire_openai_ask(const vecna_wire_ask *ask, vecna_json_writer *writer,
                                  vecna_error *err) {
     vecna_json_write_object_begin(writer);
     vecna_json_write_key(writer, "input");
-    vecna_json_write_array_begin(writer);
-    for (size_t i = 0; i < ask->inputs_count; i++)
-        if (ask->inputs[i].tokens)
-            write_tokens(&ask->inputs[i], writer);
-        else
-            vni_wire_write_input(&ask->inputs[i], writer);
-    vecna_json_write_array_end(writer);
+    vni_wire_write_inputs(ask, writer);
     vecna_json_write_key(writer, "model");
     vni_wire_write_text(ask->model, writer);
     vecna_json_write_key(writer, "encoding_format");

@@ -1,13 +1,20 @@
 /* Which provider reads which body, and what is the same for all of them. */
 #include "wire/wire_impl.h"
 
-typedef vecna_status request_parser(vni_wire_parse *parse);
-
-static request_parser *parser_of(vecna_wire_endpoint endpoint) {
+static vni_wire_request_parser *parser_of(vecna_wire_endpoint endpoint) {
     switch (endpoint) {
     case VECNA_WIRE_OPENAI_EMBEDDINGS:
     case VECNA_WIRE_AZURE_EMBEDDINGS:
         return vni_wire_openai_request;
+    case VECNA_WIRE_GOOGLE_EMBED:
+    case VECNA_WIRE_GOOGLE_BATCH_EMBED:
+        return vni_wire_google_request;
+    case VECNA_WIRE_OLLAMA_EMBED:
+    case VECNA_WIRE_OLLAMA_EMBEDDINGS:
+    case VECNA_WIRE_OLLAMA_SHOW:
+        return vni_wire_ollama_request;
+    case VECNA_WIRE_COHERE_EMBED:
+        return vni_wire_cohere_request;
     default:
         return NULL;
     }
@@ -48,7 +55,7 @@ vecna_status vecna_wire_request_parse(const vecna_wire_route *route, const char 
                                 .model = route->model,
                                 .forms = VECNA_WIRE_FLOAT};
     vni_wire_parse parse = {.arena = arena, .out = &draft, .failure = failure};
-    request_parser *parser = parser_of(route->endpoint);
+    vni_wire_request_parser *parser = parser_of(route->endpoint);
     vecna_json_token token;
     vecna_status status;
 

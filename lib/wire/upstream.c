@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 typedef struct upstream {
-    vecna_status (*ask)(const vecna_wire_ask *ask, vecna_json_writer *writer, vecna_error *err);
+    vni_wire_ask *ask;
     vni_wire_result *result;
     size_t inputs_max;
     const char *version; /* "/v1": put in front when the configured path does not end with it */
@@ -16,6 +16,16 @@ typedef struct upstream {
 static const upstream upstreams[] = {
     [VECNA_WIRE_OPENAI] = {vni_wire_openai_ask, vni_wire_openai_result, 2048, "/v1", "/embeddings",
                            1},
+    [VECNA_WIRE_GOOGLE] = {vni_wire_google_ask, vni_wire_google_result, 100, "/v1beta", "/models/",
+                           0},
+    [VECNA_WIRE_OLLAMA] = {vni_wire_ollama_ask, vni_wire_ollama_result, 2048, "/api", "/embed", 0},
+    [VECNA_WIRE_COHERE] = {vni_wire_cohere_ask, vni_wire_cohere_result, 96, "/v2", "/embed", 0},
+    [VECNA_WIRE_VOYAGE] = {vni_wire_voyage_ask, vni_wire_openai_result, 128, "/v1", "/embeddings",
+                           0},
+    [VECNA_WIRE_JINA] = {vni_wire_jina_ask, vni_wire_openai_result, 2048, "/v1", "/embeddings", 0},
+    [VECNA_WIRE_MISTRAL] = {vni_wire_mistral_ask, vni_wire_openai_result, 2048, "/v1",
+                            "/embeddings", 0},
+    [VECNA_WIRE_TEI] = {vni_wire_tei_ask, vni_wire_tei_result, 32, "", "/embed", 1},
 };
 
 static const upstream *upstream_of(vecna_wire_dialect dialect) {
@@ -28,6 +38,23 @@ void vni_wire_write_input(const vecna_wire_input *input, vecna_json_writer *writ
     const char *parts[] = {input->prefix.data, input->text.data, input->suffix.data};
     const size_t bytes[] = {input->prefix.bytes, input->text.bytes, input->suffix.bytes};
     vni_json_write_string_parts(writer, parts, bytes, 3);
+}
+
+static void write_tokens(const vecna_wire_input *input, vecna_json_writer *writer) {
+    vecna_json_write_array_begin(writer);
+    for (size_t i = 0; i < input->tokens_count; i++)
+        vecna_json_write_u64(writer, input->tokens[i]);
+    vecna_json_write_array_end(writer);
+}
+
+void vni_wire_write_inputs(const vecna_wire_ask *ask, vecna_json_writer *writer) {
+    vecna_json_write_array_begin(writer);
+    for (size_t i = 0; i < ask->inputs_count; i++)
+        if (ask->inputs[i].tokens)
+            write_tokens(&ask->inputs[i], writer);
+        else
+            vni_wire_write_input(&ask->inputs[i], writer);
+    vecna_json_write_array_end(writer);
 }
 
 size_t vecna_wire_ask_inputs_max(vecna_wire_dialect dialect) {
@@ -130,18 +157,42 @@ static vecna_status no_answer(const vni_wire_reading *reading, const char *wante
                               vecna_error *err) {
     vecna_wire_failure failure = {.dialect = VECNA_WIRE_OPENAI};
     if (!has_error)
-        return vecna_error_set(err, VECNA_ERR_FORMAT, -1, "answers without \"%s\"", wanted);
+        return vecna_error_set(err, VECNA_ERR_FORMAT, -1, "answers without %s", wanted);
     vecna_wire_failure_read(500, reading->body, reading->body_bytes, NULL, &failure);
     return vecna_error_set(err, VECNA_ERR_FORMAT, -1, "answers with an error: %s",
                            failure.error.message);
 }
 
+vecna_status vni_wire_no_answer(const vni_wire_reading *reading, const vecna_json_token *first,
+                                const char *wanted, vecna_error *err) {
+    return no_answer(reading, wanted, first->kind == VECNA_JSON_OBJECT_BEGIN, err);
+}
+
+vecna_status vni_wire_read_count(vni_wire_reading *reading, const char *name, vecna_error *err) {
+    vecna_json_token key, value;
+    for (;;) {
+        vecna_status status = vecna_json_next(&reading->json, &key, err);
+        if (status != VECNA_OK || key.kind == VECNA_JSON_OBJECT_END)
+            return status;
+        status = vecna_json_next(&reading->json, &value, err);
+        if (status != VECNA_OK)
+            return status;
+        if (vecna_json_is(&key, name))
+            (void)vni_wire_count(&value, &reading->out->tokens);
+        status = vecna_json_skip(&reading->json, &value, NULL, err);
+        if (status != VECNA_OK)
+            return status;
+    }
+}
+
 vecna_status vni_wire_answer_members(vni_wire_reading *reading, const vecna_json_token *first,
                                      const char *wanted, vni_wire_member *take, vecna_error *err) {
     vecna_json_token key, value;
+    char quoted[32];
     int met = 0, has_error = 0;
+    (void)snprintf(quoted, sizeof quoted, "\"%s\"", wanted);
     if (first->kind != VECNA_JSON_OBJECT_BEGIN)
-        return no_answer(reading, wanted, 0, err);
+        return no_answer(reading, quoted, 0, err);
     for (;;) {
         vecna_status status = vecna_json_next(&reading->json, &key, err);
         if (status != VECNA_OK)
@@ -158,7 +209,7 @@ vecna_status vni_wire_answer_members(vni_wire_reading *reading, const vecna_json
         if (status != VECNA_OK)
             return status;
     }
-    return met ? VECNA_OK : no_answer(reading, wanted, has_error, err);
+    return met ? VECNA_OK : no_answer(reading, quoted, has_error, err);
 }
 
 /* What the scanner says becomes a clause to put behind the upstream's name. */

@@ -67,7 +67,15 @@ vecna_wire_input *vni_wire_add_input(vni_wire_parse *parse, vecna_status *status
 /* The text of an input; `empty_ok` as the provider has it. */
 vecna_status vni_wire_add_text(vni_wire_parse *parse, const vecna_json_token *value, int empty_ok);
 
-vecna_status vni_wire_openai_request(vni_wire_parse *parse);
+/* An input's text is within the limits. */
+vecna_status vni_wire_check_text(vni_wire_parse *parse, vecna_wire_text text, int empty_ok);
+
+/* Each reads the members of the body's object, whose OBJECT_BEGIN was the last token. */
+typedef vecna_status vni_wire_request_parser(vni_wire_parse *parse);
+vni_wire_request_parser vni_wire_openai_request;
+vni_wire_request_parser vni_wire_google_request;
+vni_wire_request_parser vni_wire_ollama_request;
+vni_wire_request_parser vni_wire_cohere_request;
 
 /* ---- answers out ----------------------------------------------------------------------------- */
 
@@ -83,6 +91,9 @@ typedef struct vni_wire_layout {
 } vni_wire_layout;
 
 extern const vni_wire_layout vni_wire_openai_layout;
+extern const vni_wire_layout vni_wire_google_layout;
+extern const vni_wire_layout vni_wire_ollama_layout;
+extern const vni_wire_layout vni_wire_cohere_layout;
 
 /* One vector in one form, as a JSON value. */
 void vni_wire_write_form(const float *row, size_t dim, unsigned form, int base64,
@@ -123,8 +134,20 @@ vecna_status vni_wire_rows_finish(vni_wire_rows *rows, vecna_error *err);
 /* An array of rows whose ARRAY_BEGIN was the last token. */
 vecna_status vni_wire_rows_array(vni_wire_rows *rows, vecna_json *json, vecna_error *err);
 
-vecna_status vni_wire_openai_ask(const vecna_wire_ask *ask, vecna_json_writer *writer,
-                                 vecna_error *err);
+/* Each writes the body of a request. */
+typedef vecna_status vni_wire_ask(const vecna_wire_ask *ask, vecna_json_writer *writer,
+                                  vecna_error *err);
+vni_wire_ask vni_wire_openai_ask;
+vni_wire_ask vni_wire_google_ask;
+vni_wire_ask vni_wire_ollama_ask;
+vni_wire_ask vni_wire_cohere_ask;
+vni_wire_ask vni_wire_voyage_ask;
+vni_wire_ask vni_wire_jina_ask;
+vni_wire_ask vni_wire_mistral_ask;
+vni_wire_ask vni_wire_tei_ask;
+/* The inputs as an array of strings and of arrays of ids. */
+void vni_wire_write_inputs(const vecna_wire_ask *ask, vecna_json_writer *writer);
+
 /* Reads the value of a member of an answer, whose first token was just read. */
 typedef vecna_status vni_wire_member(vni_wire_reading *reading, const vecna_json_token *key,
                                      const vecna_json_token *value, vecna_error *err);
@@ -135,6 +158,15 @@ vecna_status vni_wire_answer_members(vni_wire_reading *reading, const vecna_json
 typedef vecna_status vni_wire_result(vni_wire_reading *reading, const vecna_json_token *first,
                                      vecna_error *err);
 vni_wire_result vni_wire_openai_result;
+vni_wire_result vni_wire_google_result;
+vni_wire_result vni_wire_ollama_result;
+vni_wire_result vni_wire_cohere_result;
+vni_wire_result vni_wire_tei_result;
+/* An object, whose OBJECT_BEGIN was the last token: its member `name` is the count of tokens. */
+vecna_status vni_wire_read_count(vni_wire_reading *reading, const char *name, vecna_error *err);
+/* The answer, that `first` begins, is not `wanted`: the error that it holds, or just that. */
+vecna_status vni_wire_no_answer(const vni_wire_reading *reading, const vecna_json_token *first,
+                                const char *wanted, vecna_error *err);
 
 /* A KEY or STRING token as a text, in the arena when it has escapes. */
 vecna_status vni_wire_text(const vecna_json_token *token, vecna_arena *arena, vecna_wire_text *out,
