@@ -3,7 +3,7 @@
  * With a QUERY file the corpus streams past: it takes the memory of its texts, not of its vectors.
  * Rows of the corpus that ask must be known before the search, so without QUERY it is held whole.
  */
-#include "cli/rank.h"
+#include "cli/search.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -11,25 +11,6 @@
 #include <string.h>
 
 enum { TEXT_COLUMNS = 100 };
-
-typedef struct search_options {
-    size_t k, threads;
-    int metric;
-    bool json, keep_self;
-    const char *rows, *corpus_texts, *query_texts;
-    input_options input;
-} search_options;
-
-typedef struct search_job {
-    const search_options *options;
-    loaded corpus;
-    loaded asked;   /* empty when rows of the corpus are the queries */
-    size_t *picked; /* rows of the queries' file that ask */
-    size_t picked_count;
-    float *gathered;   /* their vectors */
-    int64_t *excluded; /* themselves, when rows of the corpus ask; or NULL */
-    ranked hits;
-} search_job;
 
 static const loaded *asking(const search_job *job) {
     return job->asked.vectors.rows ? &job->asked : &job->corpus;
@@ -244,6 +225,18 @@ static vecna_status visit_corpus(void *user, const loaded *file, const vecna_blo
     return status;
 }
 
+vecna_status load_queries(search_job *job, const char *path, vecna_error *err) {
+    vecna_format_options format = format_options(&job->options->input);
+    vecna_status status = load_vectors(path, &format, &job->asked, err);
+    if (status == VECNA_OK && job->options->query_texts)
+        status = load_texts(job->options->query_texts, &job->asked, err);
+    if (status == VECNA_OK)
+        status = check_finite(path, vecna_matrix_view(job->asked.vectors), 0, err);
+    if (status == VECNA_OK)
+        status = choose_queries(job, err);
+    return status;
+}
+
 /* QUERY is in memory, CORPUS goes by. */
 static vecna_status search_passing(search_job *job, const char *const *paths,
                                    const rank_options *ranking, vecna_error *err) {
@@ -251,13 +244,7 @@ static vecna_status search_passing(search_job *job, const char *const *paths,
     vecna_format_options format = format_options(&o->input);
     corpus_visit visit = {job, NULL, {0}};
     vecna_view queries;
-    vecna_status status = load_vectors(paths[1], &format, &job->asked, err);
-    if (status == VECNA_OK && o->query_texts)
-        status = load_texts(o->query_texts, &job->asked, err);
-    if (status == VECNA_OK)
-        status = check_finite(paths[1], vecna_matrix_view(job->asked.vectors), 0, err);
-    if (status == VECNA_OK)
-        status = choose_queries(job, err);
+    vecna_status status = load_queries(job, paths[1], err);
     if (status != VECNA_OK)
         return status;
     queries = vecna_view_dense(job->gathered, job->picked_count, job->asked.vectors.dim);
@@ -298,8 +285,9 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
     int exit_status = EXIT_DONE;
     vecna_status status = vecna_pool_new(o->threads, NULL, &ranking.pool, &err);
     if (status == VECNA_OK)
-        status = count == 2 ? search_passing(job, paths, &ranking, &err)
-                            : search_itself(job, paths[0], &ranking, &err);
+        status = o->via       ? search_via(job, paths, &ranking, &err)
+                 : count == 2 ? search_passing(job, paths, &ranking, &err)
+                              : search_itself(job, paths[0], &ranking, &err);
     if (status == VECNA_OK && o->corpus_texts)
         status = load_texts(o->corpus_texts, &job->corpus, &err);
     if (status != VECNA_OK)
@@ -327,6 +315,12 @@ int command_search(int argc, char **argv) {
         {"rows", 'r', OPTION_TEXT, &o.rows, "LIST",
          "only these rows ask, counted from 0: 3,17,20-25;\nwithout QUERY they are rows of CORPUS"},
         {"keep-self", 0, OPTION_FLAG, &o.keep_self, NULL, "without QUERY: a row may find itself"},
+        {"via", 0, OPTION_TEXT, &o.via, "MAP",
+         "CORPUS is of an old model, QUERY of a new one: find\ncandidates by a rotation back, rank "
+         "them translated"},
+        {"candidates", 0, OPTION_COUNT, &o.candidates, "N", "of each query with --via (200)"},
+        {"force", 0, OPTION_FLAG, &o.force, NULL,
+         "also with a map that failed, or rows that look\nlike another model's"},
         {"corpus-texts", 0, OPTION_TEXT, &o.corpus_texts, "FILE",
          "texts and ids of CORPUS: a line a row, JSON with\n\"id\" and \"text\", or plain text"},
         {"query-texts", 0, OPTION_TEXT, &o.query_texts, "FILE", "the same of QUERY"},
@@ -338,11 +332,14 @@ int command_search(int argc, char **argv) {
         "vecna search CORPUS [QUERY] [options]",
         "Finds the exact nearest neighbours of every vector of QUERY among the vectors of CORPUS,\n"
         "and prints their ids and texts where the files have them. Without QUERY, rows of CORPUS\n"
-        "ask: say which with --rows.",
+        "ask: say which with --rows. --via searches an index of old vectors for a new model's "
+        "queries,\n"
+        "without translating the index.",
         options,
         sizeof options / sizeof options[0],
         "  vecna search corpus.jsonl queries.jsonl -k 5\n"
-        "  vecna search corpus.npy --corpus-texts corpus.jsonl --rows 17\n",
+        "  vecna search corpus.npy --corpus-texts corpus.jsonl --rows 17\n"
+        "  vecna search old.384.npy queries.768.npy --via old-to-new.vecna\n",
         1,
         2};
     const char *paths[2] = {NULL, NULL};
@@ -356,6 +353,13 @@ int command_search(int argc, char **argv) {
         return usage_error(&use, "give a QUERY file, or the rows of CORPUS that ask with --rows");
     if (count == 1 && o.query_texts)
         return usage_error(&use, "--query-texts goes with a QUERY file");
+    if (o.via && count == 1)
+        return usage_error(&use, "--via goes with a QUERY file of the new model");
+    if (o.via && o.metric != VECNA_METRIC_COSINE)
+        return usage_error(&use, "--via ranks by cosine alone; leave --metric out");
+    if ((o.candidates || o.force) && o.via == NULL)
+        return usage_error(&use, "--candidates and --force go with --via");
+    o.candidates = o.candidates ? o.candidates : 200;
     memset(&job, 0, sizeof job);
     job.options = &o;
     return run_search(&job, paths, count);

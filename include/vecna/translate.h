@@ -276,6 +276,18 @@ VECNA_API VECNA_CHECK vecna_status vecna_map_apply_raw(const vecna_map *map, vec
                                                        vecna_matrix out, vecna_pool *pool,
                                                        vecna_error *err);
 
+/* A query map from the target space back to the source space: the transpose of the rotation nearest
+ * to the map's weights, without means. It asks an index that keeps the old model's vectors; what it
+ * finds is ranked again by the map itself (docs/scores.md#two-stages).
+ *   out  a map of method "given" and role query, with the verdict of `map`, not its report
+ * Numerics: singular value decomposition in float64; directions that the map does not determine come
+ *           out empty.
+ * Memory:   about 32 * source dim * target dim bytes while it works.
+ * Errors:   VECNA_ERR_MEMORY; VECNA_ERR_NUMERIC; VECNA_ERR_LIBRARY. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_map_backward(const vecna_map *map,
+                                                      const vecna_allocator *allocator,
+                                                      vecna_map **out, vecna_error *err);
+
 /* ---- map files ------------------------------------------------------------------------------- */
 
 /* Version of the file that _save writes and the newest that _open reads. */
