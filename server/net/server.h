@@ -105,7 +105,8 @@ struct vni_conn {
     vni_call *call;
     char *page; /* what was read and not yet used: page[in_at .. in_end) */
     size_t in_at, in_end;
-    uint64_t window_bytes; /* read or written since the timer's last look */
+    uint64_t window_bytes;            /* read since the timer's last look */
+    uint64_t sent_bytes, taken_bytes; /* written in all; taken by the client at that look */
     unsigned requests;
     uint8_t phase;
     uint8_t readable, writable, hung_up;

@@ -57,7 +57,7 @@ ptrdiff_t vni_stream_write(vni_conn *conn, const struct iovec *pieces, int count
         }
     }
     if (sent > 0) {
-        conn->window_bytes += (uint64_t)sent;
+        conn->sent_bytes += (uint64_t)sent;
         vni_count(&conn->home->server->counters.written_bytes, (uint64_t)sent);
     }
     return sent;
