@@ -200,9 +200,11 @@ static vecna_status add_content(vni_wire_parse *parse) {
     parse->field = "content";
     if (!state->has_content)
         return vni_wire_refuse(parse, NULL, "content is not specified in request %zu", number);
+    parse->field = "requests";
     input = vni_wire_add_input(parse, &status);
     if (input == NULL)
         return status;
+    parse->field = "content";
     status = join_parts(parse, &input->text);
     if (status != VECNA_OK)
         return status;
