@@ -42,6 +42,12 @@ static vecna_status resolve(vecna_writer *writer, const char *path, const vni_fo
     const char *tensor = given->tensor ? given->tensor : is_tensor ? like->vector_field : NULL;
     char *end;
 
+    if (given->tensor && strcmp(format->info.name, "safetensors") != 0)
+        return vecna_error_set(
+            err, VECNA_ERR_ARGUMENT, -1,
+            "%s is written as %s, which names no tensor; leave \"%s\" out, or write "
+            "safetensors",
+            name, format->info.name, given->tensor);
     writer->strings =
         vecna_allocate(writer->allocator,
                        vni_kept_bytes(name) + vni_kept_bytes(id) + vni_kept_bytes(text) +

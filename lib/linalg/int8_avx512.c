@@ -18,7 +18,7 @@ enum { WIDE = 16, VECTORS = VNI_PANEL / WIDE, STREAMS = 4 };
 
 /* The first `count` of 16. */
 static inline __mmask16 first_of(size_t count) {
-    return count < WIDE ? (__mmask16)((1u << count) - 1u) : (__mmask16)0xffffu;
+    return (__mmask16)(count < WIDE ? (1u << count) - 1u : 0xffffu);
 }
 
 VNNI static float quantise(const vecna_linalg_int8 *weights, const float *row, float by,

@@ -70,8 +70,19 @@ static void finish_row(const vecna_map *map, int normalized, const float *in, fl
     }
 }
 
-static void apply_block(void *user, size_t begin, size_t end, size_t worker) {
-    applying *a = user;
+/* Bytes in place of floats: the product divides by the row's length and adds the bias itself. */
+static vecna_status apply_int8(const applying *a, size_t begin, size_t count) {
+    vecna_matrix out = vecna_matrix_rows(a->out, begin, count);
+    vecna_status status = vecna_linalg_int8_product(
+        a->map->int8, vecna_view_rows(a->in, begin, count), out, NULL, NULL);
+    for (size_t i = 0; i < count && !status && a->normalized; i++) {
+        float *row = out.data + i * out.stride;
+        divide_by_length(row, out.dim, row, out.dim);
+    }
+    return status;
+}
+
+static vecna_status apply_floats(const applying *a, size_t begin, size_t end) {
     const size_t count = end - begin;
     vecna_status status = vecna_linalg_product(
         vecna_view_rows(a->in, begin, count),
@@ -81,6 +92,13 @@ static void apply_block(void *user, size_t begin, size_t end, size_t worker) {
         finish_row(a->map, a->normalized, a->in.data + i * a->in.stride,
                    a->out.data + i * a->out.stride);
     }
+    return status;
+}
+
+static void apply_block(void *user, size_t begin, size_t end, size_t worker) {
+    applying *a = user;
+    vecna_status status =
+        a->map->int8 ? apply_int8(a, begin, end - begin) : apply_floats(a, begin, end);
     if (status) {
         a->failed[worker % 64] = status;
     }

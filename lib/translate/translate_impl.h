@@ -27,6 +27,7 @@ struct vecna_map {
     int normalized;
     int source_normalized;
     size_t rows_fit;
+    vecna_linalg_int8 *int8; /* weights and bias as bytes, in their place; NULL: not asked for */
     uint64_t checksum;
     vecna_verdict verdict;
     unsigned reasons;

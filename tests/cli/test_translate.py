@@ -534,6 +534,56 @@ def test_many_blocks_keep_their_order(vecna, tmp_path, small_map):
     assert numpy.abs(numpy.load(tmp_path / "out.npy") - wanted).max() < 1e-5
 
 
+class Bytes:
+    """The float64 twin of translate --int8: rows about the mean of the source space in 127 steps, weights by column."""
+
+    def __init__(self, map_path):
+        with safe_open(map_path, "numpy") as file:
+            self.weight, self.bias = (file.get_tensor(n).astype("f8") for n in ("weight", "bias"))
+            self.centre = file.get_tensor("source_space.mean").astype("f8")
+        self.step = numpy.abs(self.weight).max(0) / 127
+        self.bytes = numpy.rint(self.weight / numpy.where(self.step > 0, self.step, 1))
+
+    def apply(self, rows):
+        rows = unit(rows) - self.centre
+        step = numpy.abs(rows).max(1, keepdims=True) / 127
+        return unit(numpy.rint(rows / step) @ self.bytes * step * self.step + self.centre @ self.weight + self.bias)
+
+
+def test_int8_agrees_with_its_twin_and_says_what_it_costs(vecna, tmp_path, ada_map, examples):
+    new = examples / "docs" / "new.ada-002.1536.npy"
+    twin = Bytes(ada_map.path).apply(numpy.load(new))
+    exact = ada_map.apply(numpy.load(new))
+    done = vecna("translate", new, tmp_path / "out.npy", "--map", ada_map.path, "--int8", "--json")
+    got = numpy.load(tmp_path / "out.npy").astype("f8")
+    # a value at the edge of two steps may be rounded the other way: one step of 1536 in some rows
+    assert numpy.abs(got - twin).max() < 1e-4 and numpy.median(numpy.abs(got - twin)) < 1e-6
+    cosines = (unit(got) * exact).sum(1)
+    loss = done.json()["int8"]
+    assert abs(loss["cosine_mean"] - cosines.mean()) < 1e-6 and abs(loss["cosine_least"] - cosines.min()) < 1e-6
+    assert loss["cosine_mean"] > 0.9999 and loss["rows"] == 150 and loss["overlap"] > 0.98
+    near = [numpy.argsort(-(x @ x.T - 9 * numpy.eye(len(x))), 1, "stable")[:, :10] for x in (exact, unit(got))]
+    kept = numpy.mean([len(set(a) & set(b)) / 10 for a, b in zip(*near)])
+    assert abs(loss["overlap"] - kept) < 0.002
+    err = vecna("translate", new, tmp_path / "out.npy", "--map", ada_map.path, "--int8").err
+    assert f"{cosines.mean():.5f}" in err and "10 nearest rows stay (first 150 rows)" in err
+
+
+def test_int8_of_odd_rows(vecna, tmp_path, small_map):
+    rows = small_map.source[:3].copy()
+    rows[1] = 0
+    numpy.save(tmp_path / "in.npy", rows)
+    vecna("translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", small_map.path, "--int8")
+    got = numpy.load(tmp_path / "out.npy")
+    assert (got[1] == 0).all() and numpy.abs(got[::2] - small_map.apply(rows[::2])).max() < 0.02
+    numpy.save(tmp_path / "in.npy", 0 * rows)
+    done = vecna("translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", small_map.path, "--int8", "--json")
+    assert done.json()["int8"] == {"rows": 0} and (numpy.load(tmp_path / "out.npy") == 0).all()
+    numpy.save(tmp_path / "in.npy", rows[:1])
+    assert "one row" in vecna("translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", small_map.path,
+                              "--int8").err
+
+
 def test_failed_map_needs_force(vecna, tmp_path, failed_map):
     numpy.save(tmp_path / "in.npy", failed_map.source)
     err = vecna("translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", failed_map.path, status=1).err
@@ -599,11 +649,17 @@ def test_chains_are_refused_unless_asked_for_and_matching(vecna, tmp_path, small
 @pytest.mark.parametrize("arguments", [
     (), ("--map", "m", "--dim", 3), ("--dim", 3, "--normalize", "--no-normalize"), ("--dim", 0),
     ("--dim", 3, "--dtype", "f12"), ("--map", "m", "--adapter", "pad"), ("--map", "m", "--seed", 3),
-    ("--map", "m", "--truncate-mode", "from_start"), ("--map", "m", "--pad-mode", "at_start"),
+    ("--dim", 3, "--int8"), ("--map", "m", "--truncate-mode", "from_start"), ("--map", "m", "--pad-mode", "at_start"),
 ])
 def test_options_that_would_be_ignored_are_mistakes(vecna, tmp_path, arguments):
     put_npy(tmp_path / "in.npy")
     assert "usage:" in vecna("translate", tmp_path / "in.npy", tmp_path / "out.npy", *arguments, status=2).err
+
+
+def test_a_tensor_name_is_for_safetensors(vecna, tmp_path):
+    put_npy(tmp_path / "in.npy")
+    err = vecna("translate", tmp_path / "in.npy", tmp_path / "out.npy", "--dim", 3, "--out-tensor", "x", status=1).err
+    assert "npy" in err and "safetensors" in err and not (tmp_path / "out.npy").exists()
 
 
 def test_unknown_output_name(vecna, tmp_path):
