@@ -14,6 +14,7 @@ static const command commands[] = {
     {"choose", "which rows to embed with a second model", command_choose},
     {"reduce", "fewer dimensions inside one space, with what it costs", command_reduce},
     {"plot", "a picture of a space", command_plot},
+    {"train", "embeddings out of text and graphs", command_train},
 };
 
 static int print_overview(FILE *file) {

@@ -14,6 +14,7 @@
 #include "vecna/search.h"
 #include "vecna/space.h"
 #include "vecna/text.h"
+#include "vecna/train.h"
 #include "vecna/translate.h"
 #include "vecna/wire.h"
 

@@ -1,0 +1,152 @@
+/* vecna/train.h — vectors out of text and graphs.
+ *
+ * Every trainer
+ *   supply      where its word numbers come from: a corpus of vecna/text.h, or walks over a graph
+ *   _new        takes options (all zero: the defaults) and allocates all that training needs
+ *   _train      trains what is left of the epochs; a watch may look on, and pause it
+ *   _save _load a state from which training goes on as if it had never stopped, bit by bit
+ *   _vectors    what was learned
+ *
+ * The same seed, number of threads and kernels give the same bits, whatever the machine does
+ * meanwhile. docs/training.md says how, and what each method computes. Since 0.2. */
+#ifndef VECNA_TRAIN_H
+#define VECNA_TRAIN_H
+
+#include "vecna/base.h"
+#include "vecna/text.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Instructions that training uses: "portable", "avx2" or "avx512". Static. */
+VECNA_API const char *vecna_train_kernels(void);
+
+/* ---- looking on ------------------------------------------------------------------------------ */
+
+/* How far training is. */
+typedef struct vecna_train_report {
+    uint64_t words; /* trained so far, over all epochs; at the end epochs * words of the text */
+    uint64_t words_total; /* when it is done */
+    size_t epoch;         /* that is being trained, from 0; epochs when done */
+    size_t epochs;
+    double rate; /* learning rate now */
+    double loss; /* mean of recent predictions, a sample of them; NaN at first */
+} vecna_train_report;
+
+/* Called between rounds, a few times a second, in the thread that called _train. Nonzero pauses:
+ * _train returns VECNA_OK early, and may be called again. */
+typedef int vecna_train_watch(void *user, const vecna_train_report *now);
+
+/* ---- supplies -------------------------------------------------------------------------------- */
+
+/* Sequences of numbers below `numbers`, the same in every call: what a trainer reads in each epoch.
+ * Open, so that a program can bring its own. */
+typedef struct vecna_supply {
+    /* Positions [at, end) of an epoch: writes the sequence that starts at `at`, or its first part, at
+     * most `room` numbers, and their count; returns how many positions that used up, at least 1.
+     * Called from many threads at once. */
+    size_t (*piece)(const void *user, size_t epoch, size_t at, size_t end, int32_t *out,
+                    size_t room, size_t *count);
+    const void *user;
+    size_t positions;       /* of one epoch; threads take equal shares of them */
+    uint64_t words;         /* numbers of one epoch, all sequences together */
+    size_t numbers;         /* size of the vocabulary */
+    const uint64_t *counts; /* (numbers) how often each occurs; descending is fastest */
+    uint64_t fingerprint;   /* told apart by _load */
+} vecna_supply;
+
+/* The units of a corpus, which must outlive the supply. A unit longer than a piece (4096 words) is
+ * trained in pieces: windows do not reach across their borders, no word is left out. */
+VECNA_API vecna_supply vecna_supply_of(const vecna_corpus *corpus);
+
+/* ---- word2vec -------------------------------------------------------------------------------- */
+
+typedef enum vecna_word2vec_arch {
+    VECNA_SKIPGRAM = 0, /* each word around predicts the word in the middle */
+    VECNA_CBOW = 1      /* the mean of the words around predicts it */
+} vecna_word2vec_arch;
+
+/* What the words around get of CBOW's error. */
+typedef enum vecna_cbow_gradient {
+    VECNA_CBOW_WHOLE = 0, /* each all of it, as word2vec.c and gensim do */
+    VECNA_CBOW_MEAN = 1 /* each its share 1 / n: the true gradient; wants about 3 times the rate */
+} vecna_cbow_gradient;
+
+typedef struct vecna_word2vec_options {
+    vecna_word2vec_arch arch;
+    vecna_cbow_gradient cbow_gradient;
+    int hierarchical; /* hierarchical softmax instead of negative sampling */
+    size_t dim;       /* 0 means 100 */
+    size_t window; /* words on either side, at most: the radius is drawn from 1 to it; 0 means 5 */
+    size_t negative; /* words drawn against each that stood there; 0 means 5 */
+    double exponent; /* they are drawn in proportion to count^exponent; 0 means 0.75, below 0: 0 */
+    double sample;   /* subsampling of frequent words; 0 means 1e-3, below 0: none */
+    double rate;     /* at the start; falls to rate / 10,000 in a straight line; 0 means 0.05 */
+    size_t epochs;   /* 0 means 5 */
+    size_t min_n;    /* shortest and longest character n-gram of a subword; max_n 0: no subwords; */
+    size_t max_n;    /* min_n 0 then means 3 */
+    size_t buckets;  /* rows that n-grams share; 0 means 2,000,000 */
+    size_t threads;  /* shares of the work; 0 means 1. Another number gives other vectors */
+    uint64_t seed;
+    const vecna_allocator *allocator;
+} vecna_word2vec_options;
+
+typedef struct vecna_word2vec vecna_word2vec;
+
+/* Bytes that _new will take for a supply of so many numbers and such options, so that one can say
+ * before the work whether memory will do. Errors: VECNA_ERR_ARGUMENT as _new; VECNA_ERR_OVERFLOW. */
+VECNA_API VECNA_CHECK vecna_status vecna_word2vec_bytes(const vecna_word2vec_options *options,
+                                                        size_t numbers, size_t *out,
+                                                        vecna_error *err);
+
+/* A model for the numbers of a supply, input rows at random, output rows zero.
+ *   supply  borrowed until _free
+ *   vocab   words of the numbers, for subwords; borrowed until _free; NULL without subwords
+ * Errors:  VECNA_ERR_ARGUMENT for options outside what makes sense (dim, window, negative at most
+ *          65,536, 1,000, 1,000; threads at most 1,024), a supply without numbers;
+ *          VECNA_ERR_MEMORY; VECNA_ERR_OVERFLOW.
+ * Source:  Mikolov et al. 2013 (both papers); Ji et al. 2016 for negatives shared by a window;
+ *          İrsoy et al. 2021 for CBOW's gradient; Bojanowski et al. 2017 for subwords. */
+VECNA_API VECNA_CHECK vecna_status vecna_word2vec_new(const vecna_word2vec_options *options,
+                                                      const vecna_supply *supply,
+                                                      const vecna_vocab *vocab,
+                                                      vecna_word2vec **out, vecna_error *err);
+VECNA_API void vecna_word2vec_free(vecna_word2vec *model);
+
+/* Start rows from earlier vectors, before training.
+ *   vectors  (any, dim) of the model's dim
+ *   rows     (numbers) row of vectors that a number starts from; negative: stays random
+ * Errors: VECNA_ERR_DIM; VECNA_ERR_VALUE with the row for what is not finite. */
+VECNA_API VECNA_CHECK vecna_status vecna_word2vec_start(vecna_word2vec *model, vecna_view vectors,
+                                                        const int64_t *rows, vecna_error *err);
+
+/* Train what is left. pool gives the threads (NULL: the calling one); the result depends on
+ * options.threads alone. Errors: VECNA_ERR_NUMERIC when vectors became infinite (a rate too high). */
+VECNA_API VECNA_CHECK vecna_status vecna_word2vec_train(vecna_word2vec *model, vecna_pool *pool,
+                                                        vecna_train_watch *watch, void *user,
+                                                        vecna_error *err);
+VECNA_API vecna_train_report vecna_word2vec_report(const vecna_word2vec *model);
+
+/* Input vectors of numbers [first, first + out.rows): with subwords, the mean of a word's rows.
+ *   out  (rows, dim)
+ * Errors: VECNA_ERR_DIM; VECNA_ERR_ARGUMENT beyond the vocabulary. */
+VECNA_API VECNA_CHECK vecna_status vecna_word2vec_vectors(const vecna_word2vec *model, size_t first,
+                                                          vecna_matrix out, vecna_error *err);
+/* The vector of any word out of its n-grams: 1, or 0 (and zeros) when it has none. */
+VECNA_API int vecna_word2vec_compose(const vecna_word2vec *model, const char *word, size_t bytes,
+                                     float *out);
+
+/* The whole state to a file (a safetensors container), and back into a new model made with the same
+ * options and supply. Training goes on where it was.
+ * Errors: VECNA_ERR_IO; VECNA_ERR_FORMAT; VECNA_ERR_ARGUMENT when options, text or number of threads
+ *         are not those of the file, saying which; VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_word2vec_save(const vecna_word2vec *model,
+                                                       const char *path, vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_word2vec_load(vecna_word2vec *model, const char *path,
+                                                       vecna_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,40 @@
+/* AVX2 with FMA: sixteen registers, so products take three outputs at a time and the update's six
+ * outputs just fit. */
+#include "train/train_impl.h"
+
+#include "base/base_impl.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define KERNEL __attribute__((target("avx2,fma")))
+#define NAME(x) avx2_##x
+#define VECTOR __m256
+#define LANES 8
+#define DOT_OUTPUTS 3
+#define LOAD _mm256_load_ps
+#define STORE _mm256_store_ps
+#define SET1 _mm256_set1_ps
+#define ZERO _mm256_setzero_ps()
+#define ADD _mm256_add_ps
+#define SUB _mm256_sub_ps
+#define MUL _mm256_mul_ps
+#define FMA _mm256_fmadd_ps
+#define SUMS4 avx2_sums4
+#define EIGHT __m256
+#define EIGHT_SET1 _mm256_set1_ps
+#define EIGHT_LOAD _mm256_load_ps
+#define EIGHT_STORE _mm256_store_ps
+
+KERNEL static inline __m128 avx2_sums4(__m256 a, __m256 b, __m256 c, __m256 d) {
+    __m256 all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+}
+
+#include "train/kernel_eight.h"
+
+#include "train/kernel_body.h"
+
+const vni_train_kernels vni_train_avx2 = {"avx2",   VNI_CPU_AVX2, avx2_step,
+                                          avx2_sum, avx2_spread,  avx2_gather};
+#endif

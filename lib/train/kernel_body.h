@@ -1,0 +1,212 @@
+/* The kernels, written once for vectors of any length. A file for one set of instructions defines
+ *   KERNEL          the target attribute
+ *   VECTOR, LANES   a vector of floats and how many it holds (16 or 8)
+ *   LOAD STORE SET1 ZERO ADD SUB MUL, FMA(a, b, c) = a * b + c; EIGHT and EIGHT_* for eight floats
+ *   SUMS4(a, b, c, d)  an __m128 of the four vectors' sums
+ *   DOT_OUTPUTS     outputs whose products with four inputs fit into the registers
+ *   NAME(x)         the name of a function here
+ * and includes kernel_eight.h and this. Loops with constant bounds are unrolled, so that the arrays live in registers.
+ *
+ * A step reads each row twice: once for all products, once for both updates. In the second everything
+ * of one column of vectors is done before the next column is looked at: six outputs and what becomes
+ * of them stay in registers while the inputs pass. */
+
+enum { STEP_OUTPUTS = 6 };
+
+/* Products of up to four inputs with a few outputs into logits[j * stride]. */
+KERNEL static inline __attribute__((always_inline)) void
+NAME(products)(float *const *inputs, const size_t input_count, float *const *outputs,
+               const size_t output_count, size_t width, float *logits, size_t stride) {
+    VECTOR sums[DOT_OUTPUTS][4];
+    const float *in[4], *out[DOT_OUTPUTS];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < input_count; i++)
+        in[i] = inputs[i];
+#pragma GCC unroll 8
+    for (size_t j = 0; j < output_count; j++) {
+        out[j] = outputs[j];
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++)
+            sums[j][i] = ZERO;
+    }
+    for (size_t at = 0; at < width; at += LANES) {
+        VECTOR x[4];
+#pragma GCC unroll 4
+        for (size_t i = 0; i < input_count; i++)
+            x[i] = LOAD(in[i] + at);
+#pragma GCC unroll 8
+        for (size_t j = 0; j < output_count; j++) {
+            VECTOR u = LOAD(out[j] + at);
+#pragma GCC unroll 4
+            for (size_t i = 0; i < input_count; i++)
+                sums[j][i] = FMA(x[i], u, sums[j][i]);
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t j = 0; j < output_count; j++)
+        _mm_store_ps(logits + j * stride, SUMS4(sums[j][0], sums[j][1], sums[j][2], sums[j][3]));
+}
+
+#define PRODUCTS(n, m)                                                                             \
+    NAME(products)(in, n, out, (m) < DOT_OUTPUTS ? (m) : DOT_OUTPUTS, step->width, logits, stride)
+#define PRODUCTS_OF(n)                                                                             \
+    switch (outputs) {                                                                             \
+    case 1:                                                                                        \
+        PRODUCTS(n, 1);                                                                            \
+        break;                                                                                     \
+    case 2:                                                                                        \
+        PRODUCTS(n, 2);                                                                            \
+        break;                                                                                     \
+    case 3:                                                                                        \
+        PRODUCTS(n, 3);                                                                            \
+        break;                                                                                     \
+    case 4:                                                                                        \
+        PRODUCTS(n, 4);                                                                            \
+        break;                                                                                     \
+    case 5:                                                                                        \
+        PRODUCTS(n, 5);                                                                            \
+        break;                                                                                     \
+    default:                                                                                       \
+        PRODUCTS(n, 6);                                                                            \
+    }
+
+KERNEL static void NAME(all_products)(const vni_step *step, size_t stride) {
+    for (size_t j = 0; j < step->output_count; j += DOT_OUTPUTS) {
+        size_t outputs = step->output_count - j;
+        float *const *out = step->outputs + j;
+        for (size_t i = 0; i < step->input_count; i += 4) {
+            float *const *in = step->inputs + i;
+            float *logits = step->logits + j * stride + i;
+            size_t inputs = step->input_count - i;
+            if (inputs == 1) {
+                PRODUCTS_OF(1)
+            } else if (inputs == 2) {
+                PRODUCTS_OF(2)
+            } else if (inputs == 3) {
+                PRODUCTS_OF(3)
+            } else {
+                PRODUCTS_OF(4)
+            }
+        }
+    }
+}
+
+/* gains = (label - sigmoid(logit)) * rate, one output after the other, a vector of eight or sixteen
+ * inputs at a time. What lies behind the last input is never read again. */
+KERNEL static void NAME(all_gains)(const vni_step *step, size_t stride) {
+    for (size_t j = 0; j < step->output_count; j++) {
+        EIGHT label = EIGHT_SET1(step->labels[j]), rate = EIGHT_SET1(step->rates[j]);
+        for (size_t i = 0; i < step->input_count; i += 8) {
+            EIGHT x = EIGHT_LOAD(step->logits + j * stride + i);
+            EIGHT_STORE(step->gains + j * stride + i, NAME(eight_gains)(x, label, rate));
+        }
+    }
+}
+
+/* Both updates of column `at` for a group of outputs. With more than one group, what the inputs get
+ * is collected in step->moves; first and last say which group it is. */
+KERNEL static inline __attribute__((always_inline)) void
+NAME(update)(const vni_step *step, size_t group, const size_t output_count, size_t at,
+             size_t stride, const int first, const int last) {
+    VECTOR old[STEP_OUTPUTS], fresh[STEP_OUTPUTS];
+    const float *gains = step->gains + group * stride;
+#pragma GCC unroll 8
+    for (size_t j = 0; j < output_count; j++)
+        old[j] = fresh[j] = LOAD(step->outputs[group + j] + at);
+    for (size_t i = 0; i < step->input_count; i++) {
+        float *input = step->inputs[i] + at;
+        VECTOR x = LOAD(input), move = first ? ZERO : LOAD(step->moves + i * VNI_LANES);
+#pragma GCC unroll 8
+        for (size_t j = 0; j < output_count; j++) {
+            VECTOR g = SET1(gains[j * stride + i]);
+            move = FMA(g, old[j], move);
+            fresh[j] = FMA(g, x, fresh[j]);
+        }
+        if (last)
+            STORE(input, ADD(x, move));
+        else
+            STORE(step->moves + i * VNI_LANES, move);
+    }
+#pragma GCC unroll 8
+    for (size_t j = 0; j < output_count; j++)
+        STORE(step->outputs[group + j] + at, fresh[j]);
+}
+
+#define UPDATE_CASE(m)                                                                             \
+    case m:                                                                                        \
+        for (size_t at = 0; at < step->width; at += LANES)                                         \
+            NAME(update)(step, 0, m, at, stride, 1, 1);                                            \
+        break;
+
+/* More outputs than one group has: column by column, so that moves stay small. */
+KERNEL static void NAME(update_groups)(const vni_step *step, size_t stride) {
+    size_t whole =
+        (step->output_count - 1) / STEP_OUTPUTS * STEP_OUTPUTS; /* before the last group */
+    for (size_t at = 0; at < step->width; at += LANES) {
+        NAME(update)(step, 0, STEP_OUTPUTS, at, stride, 1, 0);
+        for (size_t group = STEP_OUTPUTS; group < whole; group += STEP_OUTPUTS)
+            NAME(update)(step, group, STEP_OUTPUTS, at, stride, 0, 0);
+        switch (step->output_count - whole) {
+        case 1:
+            NAME(update)(step, whole, 1, at, stride, 0, 1);
+            break;
+        case 2:
+            NAME(update)(step, whole, 2, at, stride, 0, 1);
+            break;
+        case 3:
+            NAME(update)(step, whole, 3, at, stride, 0, 1);
+            break;
+        case 4:
+            NAME(update)(step, whole, 4, at, stride, 0, 1);
+            break;
+        case 5:
+            NAME(update)(step, whole, 5, at, stride, 0, 1);
+            break;
+        default:
+            NAME(update)(step, whole, 6, at, stride, 0, 1);
+        }
+    }
+}
+
+KERNEL static void NAME(step)(const vni_step *step) {
+    size_t stride = vni_step_stride(step->input_count);
+    NAME(all_products)(step, stride);
+    NAME(all_gains)(step, stride);
+    switch (step->output_count) {
+        UPDATE_CASE(1)
+        UPDATE_CASE(2)
+        UPDATE_CASE(3)
+        UPDATE_CASE(4)
+        UPDATE_CASE(5)
+        UPDATE_CASE(6)
+    default:
+        NAME(update_groups)(step, stride);
+    }
+}
+
+KERNEL static void NAME(sum)(const float *const *rows, size_t count, float scale, float *out,
+                             size_t width) {
+    for (size_t at = 0; at < width; at += LANES) {
+        VECTOR sum = ZERO;
+        for (size_t i = 0; i < count; i++)
+            sum = ADD(sum, LOAD(rows[i] + at));
+        STORE(out + at, MUL(sum, SET1(scale)));
+    }
+}
+
+KERNEL static void NAME(spread)(float *const *rows, size_t count, float scale, const float *now,
+                                const float *before, size_t width) {
+    for (size_t at = 0; at < width; at += LANES) {
+        VECTOR move = MUL(SUB(LOAD(now + at), LOAD(before + at)), SET1(scale));
+        for (size_t i = 0; i < count; i++)
+            STORE(rows[i] + at, ADD(LOAD(rows[i] + at), move));
+    }
+}
+
+KERNEL static void NAME(gather)(float *out, const float *row, const float *base, float scale,
+                                size_t width) {
+    for (size_t at = 0; at < width; at += LANES) {
+        VECTOR move = SUB(LOAD(row + at), LOAD(base + at));
+        STORE(out + at, FMA(move, SET1(scale), LOAD(out + at)));
+    }
+}

@@ -1,0 +1,25 @@
+/* States of trainers on disk, whatever they hold. */
+#ifndef VNI_STATE_IMPL_H
+#define VNI_STATE_IMPL_H
+
+#include "vecna/base.h"
+
+/* Rows of bytes in memory; between rows there may be room. */
+typedef struct vni_state_part {
+    const char *name;
+    void *data;
+    size_t rows, row_bytes, stride_bytes; /* row_bytes is a multiple of 4 */
+} vni_state_part;
+
+enum { VNI_STATE_PARTS = 8 };
+
+/* A safetensors container: a tensor of 32-bit words a part, `options` as its metadata; it replaces an
+ * earlier file when it is whole. */
+vecna_status vni_state_save(const char *path, const char *options, const vni_state_part *parts,
+                            size_t count, const vecna_allocator *allocator, vecna_error *err);
+/* Fills the parts from a file that has the same options and shapes. On failure they may be half
+ * filled. Errors: VECNA_ERR_ARGUMENT with both options when they differ. */
+vecna_status vni_state_load(const char *path, const char *options, const vni_state_part *parts,
+                            size_t count, const vecna_allocator *allocator, vecna_error *err);
+
+#endif

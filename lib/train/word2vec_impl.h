@@ -1,0 +1,62 @@
+/* What the files of word2vec share. */
+#ifndef VNI_WORD2VEC_IMPL_H
+#define VNI_WORD2VEC_IMPL_H
+
+#include "train/train_impl.h"
+
+enum { VNI_PIECE = 4096 }; /* most words of a piece */
+enum { VNI_INPUTS = 0, VNI_OUTPUTS = 1 };
+
+/* What one word is to be predicted against: itself and words drawn, or nodes of the tree. */
+typedef struct vni_targets {
+    float **rows;
+    float *labels;
+    float *weights; /* how often it was drawn */
+    int32_t *ids;
+    size_t count;
+} vni_targets;
+
+/* One thread's share. */
+typedef struct vni_worker {
+    struct vecna_word2vec *model;
+    size_t thread;
+    size_t at, end; /* positions of this epoch that are left */
+    uint64_t draw;
+    uint64_t words; /* of this round */
+    uint64_t loss_turn, loss_count;
+    double loss_sum;
+    vni_overlay *inputs, *outputs;
+    int32_t *piece, *kept; /* (VNI_PIECE) */
+    float **rows;          /* inputs of a window, or all their subwords */
+    vni_targets targets[2];
+    float *rates, *hidden, *before;
+    float *logits, *gains, *moves;
+    void *memory; /* all of it, one allocation */
+} vni_worker;
+
+struct vecna_word2vec {
+    vecna_word2vec_options options; /* defaults filled in */
+    vecna_allocator allocator_copy;
+    const vecna_allocator *allocator;
+    const vecna_supply *supply;
+    const vecna_vocab *vocab;
+    vni_shared shared;
+    vni_negatives negatives;
+    uint32_t *keep;
+    vni_tree tree;
+    vni_subwords subwords;
+    vni_worker *workers; /* (threads) */
+    size_t most_targets, most_rows;
+    uint64_t round_words; /* a thread's words in a round */
+    uint64_t words;       /* trained when the last round ended */
+    size_t epoch, round;
+    double loss;
+};
+
+/* Each thread's positions of an epoch, from its start. */
+void vni_word2vec_shares(struct vecna_word2vec *model);
+
+/* word2vec_windows.c: the words of one piece. */
+void vni_word2vec_piece(vni_worker *worker, const int32_t *kept, size_t count, float rate);
+
+#endif
