@@ -99,7 +99,7 @@ static size_t depth_of(const building *tree, size_t at) {
 }
 
 /* Paths from the root down; inner nodes are numbered from the root, so that the busiest lie together. */
-static void write_paths(const building *tree, vni_tree *out) {
+static void write_paths(const building *tree, vni_huffman *out) {
     size_t root = 2 * tree->words - 2;
     for (size_t word = 0; word < tree->words; word++) {
         size_t end = out->starts[word + 1], place = end;
@@ -112,17 +112,17 @@ static void write_paths(const building *tree, vni_tree *out) {
     }
 }
 
-void vni_tree_free(vni_tree *tree, const vecna_allocator *allocator) {
+void vni_huffman_free(vni_huffman *tree, const vecna_allocator *allocator) {
     vecna_release(allocator, tree->starts);
     vecna_release(allocator, tree->nodes);
     vecna_release(allocator, tree->turns);
     memset(tree, 0, sizeof *tree);
 }
 
-vecna_status vni_tree_new(const uint64_t *counts, size_t words, const vecna_allocator *allocator,
-                          vni_tree *out, vecna_error *err) {
+vecna_status vni_huffman_new(const uint64_t *counts, size_t words, const vecna_allocator *allocator,
+                             vni_huffman *out, vecna_error *err) {
     building tree = {counts, words, NULL, NULL, NULL, words, 0, 0};
-    vni_tree made;
+    vni_huffman made;
     size_t total = 0;
     vecna_status status = VECNA_OK;
 
@@ -160,6 +160,6 @@ done:
     if (status == VECNA_OK)
         *out = made;
     else
-        vni_tree_free(&made, allocator);
+        vni_huffman_free(&made, allocator);
     return status;
 }

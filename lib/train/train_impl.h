@@ -177,16 +177,16 @@ vecna_status vni_negatives_new(const uint64_t *counts, size_t words, double expo
 void vni_keep_thresholds(const uint64_t *counts, size_t words, double sample, uint32_t *keep);
 
 /* Huffman's tree over counts: for each word the inner nodes from the root and the turn taken there. */
-typedef struct vni_tree {
+typedef struct vni_huffman {
     uint32_t *starts; /* (words + 1) into nodes and turns */
     int32_t *nodes;
     unsigned char *turns;
     size_t longest;
-} vni_tree;
+} vni_huffman;
 
-vecna_status vni_tree_new(const uint64_t *counts, size_t words, const vecna_allocator *allocator,
-                          vni_tree *out, vecna_error *err);
-void vni_tree_free(vni_tree *tree, const vecna_allocator *allocator);
+vecna_status vni_huffman_new(const uint64_t *counts, size_t words, const vecna_allocator *allocator,
+                             vni_huffman *out, vecna_error *err);
+void vni_huffman_free(vni_huffman *tree, const vecna_allocator *allocator);
 
 /* ---- subwords -------------------------------------------------------------------------------- */
 

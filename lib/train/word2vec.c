@@ -160,7 +160,8 @@ static vecna_status make_sampling(vecna_word2vec *model, vecna_error *err) {
     vni_subword_rule rule = {supply->numbers, o->min_n, o->max_n, o->buckets};
     vecna_status status;
     if (o->hierarchical)
-        status = vni_tree_new(supply->counts, supply->numbers, model->allocator, &model->tree, err);
+        status =
+            vni_huffman_new(supply->counts, supply->numbers, model->allocator, &model->tree, err);
     else
         status = vni_negatives_new(supply->counts, supply->numbers, o->exponent, model->allocator,
                                    &model->negatives, err);
@@ -250,7 +251,7 @@ void vecna_word2vec_free(vecna_word2vec *model) {
     vni_shared_close(&model->shared);
     vecna_release(model->allocator, model->negatives.words);
     vecna_release(model->allocator, model->keep);
-    vni_tree_free(&model->tree, model->allocator);
+    vni_huffman_free(&model->tree, model->allocator);
     vni_subwords_free(&model->subwords, model->allocator);
     if (model->allocator) {
         copy = model->allocator_copy;

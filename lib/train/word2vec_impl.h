@@ -43,7 +43,7 @@ struct vecna_word2vec {
     vni_shared shared;
     vni_negatives negatives;
     uint32_t *keep;
-    vni_tree tree;
+    vni_huffman tree;
     vni_subwords subwords;
     vni_worker *workers; /* (threads) */
     size_t most_targets, most_rows;

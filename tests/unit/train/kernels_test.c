@@ -205,32 +205,32 @@ static void subsampling_keeps_what_it_should(void **state) {
 static void a_tree_by_hand(void **state) {
     const uint64_t counts[4] = {5, 2, 1, 1};
     const size_t lengths[4] = {1, 2, 3, 3};
-    vni_tree tree;
+    vni_huffman tree;
     vecna_error err;
     (void)state;
-    assert_status(VECNA_OK, vni_tree_new(counts, 4, NULL, &tree, &err));
+    assert_status(VECNA_OK, vni_huffman_new(counts, 4, NULL, &tree, &err));
     assert_int_equal(3, tree.longest);
     for (size_t word = 0; word < 4; word++) {
         assert_int_equal(lengths[word], tree.starts[word + 1] - tree.starts[word]);
         assert_int_equal(0, tree.nodes[tree.starts[word]]); /* the root */
     }
     assert_true(tree.turns[tree.starts[2] + 2] != tree.turns[tree.starts[3] + 2]);
-    vni_tree_free(&tree, NULL);
-    assert_status(VECNA_OK, vni_tree_new(counts, 1, NULL, &tree, &err));
+    vni_huffman_free(&tree, NULL);
+    assert_status(VECNA_OK, vni_huffman_new(counts, 1, NULL, &tree, &err));
     assert_int_equal(0, tree.longest);
-    vni_tree_free(&tree, NULL);
+    vni_huffman_free(&tree, NULL);
 }
 
 /* Words that never occur (they came with earlier vectors) do not make a chain of the tree. */
 static void a_tree_with_zeros(void **state) {
     static uint64_t counts[5000];
-    vni_tree tree;
+    vni_huffman tree;
     vecna_error err;
     (void)state;
     counts[0] = 7;
-    assert_status(VECNA_OK, vni_tree_new(counts, 5000, NULL, &tree, &err));
+    assert_status(VECNA_OK, vni_huffman_new(counts, 5000, NULL, &tree, &err));
     assert_true(tree.longest < 20);
-    vni_tree_free(&tree, NULL);
+    vni_huffman_free(&tree, NULL);
 }
 
 /* fastText's n-grams of "<cat>" with n 3..4, and FNV-1a of the first by hand. */
