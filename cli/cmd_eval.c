@@ -1,6 +1,7 @@
 /* vecna eval: what a translated corpus keeps. This file reads the files and sees that they belong
  * together; eval_run.c asks, eval_report.c prints. */
 #include "cli/eval.h"
+#include "cli/eval_tasks.h"
 
 #include <string.h>
 
@@ -96,6 +97,16 @@ static int run_eval(const eval_options *o, const char *const *paths) {
     return exit_status;
 }
 
+/* vecna eval cluster ...: a task other than retrieval. A file of such a name is ./cluster. */
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} tasks[] = {
+    {"classify", eval_classify},
+    {"cluster", eval_cluster},
+    {"pairs", eval_pairs},
+};
+
 int command_eval(int argc, char **argv) {
     eval_options o = {.k = 10, .depth = 1000, .min_retention = 0.5};
     const option options[] = {
@@ -137,7 +148,8 @@ int command_eval(int argc, char **argv) {
         "judged\n"
         "queries, overlap with the native model's lists, retention with 95 % intervals, what of "
         "the gap\n"
-        "is recovered, and whether keeping the old model were better. Exit status 3: FAIL.",
+        "is recovered, and whether keeping the old model were better. Exit status 3: FAIL.\n"
+        "Other tasks: vecna eval cluster, classify, pairs (each with --help).",
         options,
         sizeof options / sizeof options[0],
         "  vecna eval translated.npy queries.768.npy --native-corpus corpus.768.npy \\\n"
@@ -148,7 +160,11 @@ int command_eval(int argc, char **argv) {
         2};
     const char *paths[2];
     size_t count;
-    int status = parse_arguments(argc, argv, &use, paths, &count);
+    int status;
+    for (size_t i = 0; argc > 1 && i < sizeof tasks / sizeof tasks[0]; i++)
+        if (strcmp(argv[1], tasks[i].name) == 0)
+            return tasks[i].run(argc - 1, argv + 1);
+    status = parse_arguments(argc, argv, &use, paths, &count);
 
     if (status >= 0)
         return status;

@@ -5,6 +5,7 @@
 #include "vecna/adapt.h"
 #include "vecna/base.h"
 #include "vecna/choose.h"
+#include "vecna/cluster.h"
 #include "vecna/codec.h"
 #include "vecna/eval.h"
 #include "vecna/format.h"

@@ -327,6 +327,102 @@ VECNA_API vecna_verdict vecna_eval_verdict(const vecna_retention *retention, dou
 /* "PASS", "WARN", "FAIL". Static. */
 VECNA_API const char *vecna_verdict_name(vecna_verdict verdict);
 
+/* ---- groups against labels ------------------------------------------------------------------- */
+
+/* How well one grouping of rows agrees with another; 1 is perfect for each.
+ * Definitions as scikit-learn 1.x has them: docs/eval.md#clusters. */
+typedef struct vecna_agreement {
+    double homogeneity;  /* each cluster holds one label: 1 - H(label | cluster) / H(label) */
+    double completeness; /* each label lies in one cluster */
+    double v_measure;    /* their harmonic mean; equal to nmi */
+    double nmi;          /* mutual information over the arithmetic mean of the entropies */
+    double ari;          /* Rand index adjusted for chance: 0 what chance gives, may be negative */
+    double purity;       /* share of rows that have the label most frequent in their cluster */
+} vecna_agreement;
+
+/* Compare two groupings of the same rows.
+ *   labels    (rows)  numbers below label_count
+ *   clusters  (rows)  numbers below cluster_count
+ * Numerics: float64 over exact counts.
+ * Memory:   8 * label_count * cluster_count bytes.
+ * Errors:   VECNA_ERR_ARGUMENT for no rows or a number out of range (position: the row);
+ *           VECNA_ERR_MEMORY. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_agreement(const uint32_t *labels, size_t label_count,
+                                                        const uint32_t *clusters,
+                                                        size_t cluster_count, size_t rows,
+                                                        const vecna_allocator *allocator,
+                                                        vecna_agreement *out, vecna_error *err);
+
+/* Mean silhouette of rows under a grouping: -1 .. 1, how much nearer a row is to its own group than to
+ * the next one, by Euclidean distance.
+ *   rows      (rows, dim)
+ *   clusters  (rows)  numbers below cluster_count; at least 2 of them in use
+ *   most      at most so many rows, evenly taken, are compared; 0: all
+ * A row alone in its group counts 0.
+ * Numerics: float32 products of float64-centred rows, float64 sums. Time: rows^2 * dim.
+ * Errors:   VECNA_ERR_ARGUMENT; VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY.
+ * Source:   Rousseeuw, "Silhouettes", 1987. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_silhouette(vecna_view rows, const uint32_t *clusters,
+                                                         size_t cluster_count, size_t most,
+                                                         vecna_pool *pool,
+                                                         const vecna_allocator *allocator,
+                                                         double *out, vecna_error *err);
+
+/* ---- labels from frozen vectors -------------------------------------------------------------- */
+
+typedef struct vecna_classify_options {
+    double strength;   /* C of scikit-learn: weight of the rows against the penalty; 0 means 1 */
+    size_t iterations; /* 0 means 1000 */
+    double tolerance;  /* largest gradient entry, over the rows, to stop at; 0 means 1e-7 */
+    const vecna_allocator *allocator; /* NULL malloc */
+} vecna_classify_options;
+
+/* Logistic regression on frozen vectors: fitted on the rows of train, applied to those of test.
+ *   train   (rows, dim)   labels (rows) numbers below classes, at least 2 of them in use
+ *   test    (tests, dim)
+ *   options may be NULL
+ *   out     (tests)       the most likely class; equal: the lower
+ *   loss    mean of -log p of the true class on train, NULL: not wanted
+ *   steps   taken; equal to options.iterations when it did not converge. NULL: not wanted
+ * The penalty is half the squared length of the weights, not of the intercepts; two classes have one
+ * vector of weights, more have one each: what scikit-learn's LogisticRegression minimises.
+ * Numerics: float64; L-BFGS to a gradient, so predictions are those of the unique optimum.
+ * Memory:   8 * (rows * (dim + 2 * classes) + 24 * classes * (dim + 1)) bytes.
+ * Errors:   VECNA_ERR_DIM; VECNA_ERR_ARGUMENT; VECNA_ERR_VALUE when a row is not finite (position);
+ *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_classify(vecna_view train, const uint32_t *labels,
+                                                       size_t classes, vecna_view test,
+                                                       const vecna_classify_options *options,
+                                                       uint32_t *out, double *loss, size_t *steps,
+                                                       vecna_error *err);
+
+/* ---- pairs and spread ------------------------------------------------------------------------ */
+
+/* Average precision of scores against labels 0 and 1, as scikit-learn has it: the mean over positives
+ * of the precision at their score, equal scores together. NaN when there is no positive.
+ * Errors: VECNA_ERR_VALUE for a NaN score (position: its index); VECNA_ERR_MEMORY. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_average_precision(const double *scores,
+                                                                const uint32_t *positive,
+                                                                size_t count,
+                                                                const vecna_allocator *allocator,
+                                                                double *out, vecna_error *err);
+
+/* Wang and Isola's two figures, of unit rows. Alignment: mean squared distance between the two rows of
+ * a positive pair; 0 is perfect. Uniformity: log of the mean of exp(-2 d^2) over all pairs of different
+ * rows; lower is more even, and -4 + a little is what random directions give.
+ *   a, b  (rows, dim)  row i of both is a pair; for uniformity one matrix, at most `most` rows of it,
+ *                      evenly taken (0: all)
+ * Rows are brought to length 1; a zero row stays.
+ * Errors: VECNA_ERR_DIM when shapes disagree; VECNA_ERR_ARGUMENT for fewer than 2 rows;
+ *         VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY.
+ * Source: "Understanding contrastive representation learning", ICML 2020. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_eval_alignment(vecna_view a, vecna_view b, double *out,
+                                                        vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_eval_uniformity(vecna_view rows, size_t most,
+                                                         vecna_pool *pool,
+                                                         const vecna_allocator *allocator,
+                                                         double *out, vecna_error *err);
+
 #ifdef __cplusplus
 }
 #endif
