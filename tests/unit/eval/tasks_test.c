@@ -6,18 +6,23 @@
 #include <math.h>
 #include <string.h>
 
+/* Logarithms of counts, added and taken away. */
+static int near(double a, double b) {
+    return fabs(a - b) < 1e-12;
+}
+
 static void agreement_by_hand(void **state) {
     static const uint32_t labels[] = {0, 0, 1, 1}, same[] = {1, 1, 0, 0}, crossed[] = {0, 1, 0, 1},
                           one[] = {0, 0, 0, 0};
     vecna_agreement at;
     (void)state;
     assert_status(VECNA_OK, vecna_eval_agreement(labels, 2, same, 2, 4, NULL, &at, NULL));
-    assert_true(at.v_measure == 1 && at.nmi == 1 && at.ari == 1 && at.purity == 1);
+    assert_true(near(at.v_measure, 1) && near(at.nmi, 1) && near(at.ari, 1) && at.purity == 1);
     assert_status(VECNA_OK, vecna_eval_agreement(labels, 2, crossed, 2, 4, NULL, &at, NULL));
-    assert_true(at.v_measure == 0 && at.purity == 0.5);
-    assert_true(fabs(at.ari + 0.5) < 1e-15);
+    assert_true(near(at.v_measure, 0) && near(at.ari, -0.5) && at.purity == 0.5);
     assert_status(VECNA_OK, vecna_eval_agreement(labels, 2, one, 1, 4, NULL, &at, NULL));
-    assert_true(at.homogeneity == 0 && at.completeness == 1 && at.v_measure == 0 && at.ari == 0);
+    assert_true(near(at.homogeneity, 0) && near(at.completeness, 1) && near(at.v_measure, 0));
+    assert_true(near(at.ari, 0));
     assert_status(VECNA_ERR_ARGUMENT, vecna_eval_agreement(labels, 1, one, 1, 4, NULL, &at, NULL));
     assert_status(VECNA_ERR_ARGUMENT, vecna_eval_agreement(labels, 2, one, 1, 0, NULL, &at, NULL));
 }
