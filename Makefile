@@ -56,8 +56,8 @@ endif
 ALL_CFLAGS := $(BASE_FLAGS) $(MODE_FLAGS_$(MODE)) $(CFLAGS)
 LINK_FLAGS := $(MODE_FLAGS_$(MODE)) -pthread $(LDFLAGS)
 LIBS := -ldnnl -lgomp -lutf8proc -llzma -lz -ldl -lm
-# OpenSSL is net's, libcurl pool's, libcyaml proxy's.
-SERVER_LIBS := -lcurl -lcyaml -lssl -lcrypto
+# OpenSSL is net's, libcurl pool's, libyaml and SQLite proxy's.
+SERVER_LIBS := -lcurl -lyaml -lsqlite3 -lssl -lcrypto
 # Pictures are the command's alone.
 CLI_LIBS := -lcairo
 

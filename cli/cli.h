@@ -29,6 +29,7 @@ int command_inspect(int argc, char **argv);
 int command_plot(int argc, char **argv);
 int command_reduce(int argc, char **argv);
 int command_search(int argc, char **argv);
+int command_serve(int argc, char **argv);
 int command_train(int argc, char **argv);
 int command_translate(int argc, char **argv);
 

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 static const command commands[] = {
+    {"serve", "the endpoint: any model behind OpenAI's, Google's and Ollama's interface",
+     command_serve},
     {"fit", "learn a translator from paired vectors, and judge it", command_fit},
     {"translate", "vectors of one space or dimension into another", command_translate},
     {"eval", "what a translated corpus keeps: retrieval against native and judged", command_eval},

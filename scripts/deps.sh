@@ -8,7 +8,7 @@ packages=(
     libdnnl-dev                        # matrix products
     libopenblas0-pthread liblapacke    # factorisations, loaded at run time
     libutf8proc-dev liblzma-dev zlib1g-dev # text: Unicode, packed files
-    libssl-dev libcurl4-openssl-dev libcyaml-dev # the server
+    libssl-dev libcurl4-openssl-dev libyaml-dev libsqlite3-dev # the server
     libcairo2-dev fonts-dejavu-core    # pictures
     libcmocka-dev                      # unit tests
     python3 python3-venv               # end-to-end and reference tests

@@ -56,7 +56,7 @@ dlfcn lib/linalg
 pthread (lib/base|server/net)
 (sys/epoll|openssl) server/net
 curl server/pool
-cyaml server/proxy
+(yaml|sqlite3)\.h server/proxy
 cairo cli
 postgres bindings/postgres
 sqlite3ext bindings/sqlite
