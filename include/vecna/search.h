@@ -1,4 +1,5 @@
-/* vecna/search.h — exact nearest neighbours over a matrix: every row is compared, none is missed.
+/* vecna/search.h — nearest neighbours over a matrix: exact ones, where every row is compared, and an
+ * inverted file that looks at a part of a long matrix.
  *
  * vecna_search answers for a corpus in memory. A vecna_searcher takes the corpus block by block, in
  * the order of its rows, and needs memory for the queries alone, however long the corpus. */
@@ -59,6 +60,74 @@ VECNA_API VECNA_CHECK vecna_status vecna_searcher_add(vecna_searcher *searcher, 
                                                       vecna_error *err);
 /* What was found so far, as vecna_search gives it; more blocks may follow. */
 VECNA_API void vecna_searcher_found(const vecna_searcher *searcher, int64_t *rows, float *scores);
+
+/* ---- an inverted file ------------------------------------------------------------------------- */
+
+/* Unit rows as int8, gathered in cells about centroids. A query looks into the cells whose centroids
+ * are nearest to it; with one cell, or all cells probed, nothing is missed. Immutable, may be shared by
+ * threads. Scores come from exact integer sums, so they are the same on every machine, in every batch
+ * and for every number of threads. */
+typedef struct vecna_index vecna_index;
+
+typedef struct vecna_index_options {
+    size_t cells;                     /* 0: one up to 16384 rows, then about one for 256 rows */
+    vecna_pool *pool;                 /* to build with; NULL: the calling thread */
+    const vecna_allocator *allocator; /* copied; NULL malloc */
+} vecna_index_options;
+
+/* Gather rows into cells: spherical k-means on a sample of 32 rows a cell, six rounds.
+ *   rows     (rows, dim)  of length 1 (others are brought there; a zero row stays and is found last)
+ *   options  may be NULL
+ * Numerics: a row is code * scale with codes -127 .. 127 of its largest component: the cosine is off
+ *           by about 0.0005 in 384 dimensions. The result depends on the rows and their order alone.
+ * Memory:   rows * (dim + 8) bytes; while building also the sample as float32.
+ * Errors:   VECNA_ERR_ARGUMENT for no rows, more than 2^31 or more cells than rows; VECNA_ERR_OVERFLOW for
+ *           more than 131071 dims; VECNA_ERR_VALUE for NaN or infinity (position: the row);
+ *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_index_new(vecna_view rows,
+                                                   const vecna_index_options *options,
+                                                   vecna_index **out, vecna_error *err);
+VECNA_API void vecna_index_free(vecna_index *index);
+
+/* What an index is made of; rows lie cell by cell and are numbered in this order everywhere. */
+typedef struct vecna_index_parts {
+    size_t rows, dim, cells;
+    const int8_t *codes;          /* (rows, dim) */
+    const float *scales;          /* (rows) of the codes; 0 for a zero row */
+    const int8_t *centroids;      /* (cells, dim) */
+    const float *centroid_scales; /* (cells) */
+    const int32_t *starts;        /* (cells + 1) first row of each cell; the last is `rows` */
+} vecna_index_parts;
+
+/* Borrowed from the index. */
+VECNA_API vecna_index_parts vecna_index_parts_of(const vecna_index *index);
+/* (rows) which row of the matrix that it was built from stands in a place; NULL for an index from
+ * parts. */
+VECNA_API const int32_t *vecna_index_order(const vecna_index *index);
+/* The index of given parts, which are copied and checked.
+ * Errors: VECNA_ERR_ARGUMENT for sizes and starts that do not go together, VECNA_ERR_VALUE for a scale
+ *         that is negative or not finite; as above. */
+VECNA_API VECNA_CHECK vecna_status vecna_index_from_parts(const vecna_index_parts *parts,
+                                                          const vecna_allocator *allocator,
+                                                          vecna_index **out, vecna_error *err);
+
+typedef struct vecna_index_query {
+    size_t k;        /* neighbours a query, 1 .. 1024 */
+    size_t probes;   /* cells that are looked into; 0 or more than there are: all */
+    float score_max; /* rows of a higher score are left out (the query's own row); 0: none are */
+} vecna_index_query;
+
+/* The k nearest rows to each query, of the cells probed.
+ *   queries  (queries, dim)  of any length but 0; it is divided out
+ *   rows     (queries, k)    places in the order of the cells, nearest first; -1 behind the last
+ *   scores   (queries, k)    cosines; 0 beside -1
+ * Memory: for each thread about 2 MiB + queries of a chunk (4096) * (dim + 12 * k + 8 * probes) bytes,
+ *         from the index' allocator.
+ * Errors: VECNA_ERR_DIM; VECNA_ERR_ARGUMENT; VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY. */
+VECNA_API VECNA_CHECK vecna_status vecna_index_find(const vecna_index *index, vecna_view queries,
+                                                    const vecna_index_query *query, int32_t *rows,
+                                                    float *scores, vecna_pool *pool,
+                                                    vecna_error *err);
 
 #ifdef __cplusplus
 }
