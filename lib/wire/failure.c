@@ -232,12 +232,16 @@ static void take_member(const vecna_json_token *key, const vecna_json_token *val
         out->retry_after_ms = delay_ms(value);
 }
 
-/* The whole body, or as much as is JSON. */
-static void walk(const char *body, size_t bytes, found *out) {
+/* The whole body, or as much as is JSON; 1 when all of it is. */
+static int walk(const char *body, size_t bytes, found *out) {
     vecna_json json;
     vecna_json_token token, key = {VECNA_JSON_END, 0, NULL, 0};
     vecna_json_init(&json, body, bytes, VNI_WIRE_DEPTH);
-    while (vecna_json_next(&json, &token, NULL) == VECNA_OK && token.kind != VECNA_JSON_END) {
+    for (;;) {
+        if (vecna_json_next(&json, &token, NULL) != VECNA_OK)
+            return 0;
+        if (token.kind == VECNA_JSON_END)
+            return 1;
         if (token.kind == VECNA_JSON_KEY) {
             key = token;
             continue;
@@ -328,8 +332,7 @@ static int64_t retry_ms(const vecna_wire_retry *retry) {
 void vecna_wire_failure_read(int http_status, const char *body, size_t bytes,
                              const vecna_wire_retry *retry, vecna_wire_failure *out) {
     found what = {"", "", "", -1};
-    walk(body, bytes, &what);
-    if (what.message[0] == '\0')
+    if (!walk(body, bytes, &what) && what.message[0] == '\0')
         plain_text(body, bytes, &what);
     if (what.message[0] == '\0')
         (void)snprintf(what.message, sizeof what.message, "HTTP %d", http_status);

@@ -82,10 +82,21 @@ static vecna_status unknown_field(vni_wire_parse *parse, const vecna_json_token 
     }
 }
 
+/* The value of fields[i]; a field that stands twice is refused, also when one of the two is null. */
+static vecna_status take_field(vni_wire_parse *parse, const vni_wire_field *field, int met,
+                               const vecna_json_token *value) {
+    parse->field = field->name;
+    if (met)
+        return vni_wire_refuse(parse, NULL, "'%s' stands twice in the request", field->name);
+    if (value->kind == VECNA_JSON_NULL)
+        return VECNA_OK;
+    return field->take ? field->take(parse, value) : vni_wire_skip(parse, value);
+}
+
 vecna_status vni_wire_object(vni_wire_parse *parse, const vni_wire_field *fields, size_t count,
                              uint64_t *seen) {
     vecna_json_token key, value;
-    uint64_t met = 0;
+    uint64_t met = 0, present = 0;
     const char *outer = parse->field;
     vecna_status status;
     for (;;) {
@@ -98,21 +109,13 @@ vecna_status vni_wire_object(vni_wire_parse *parse, const vni_wire_field *fields
         status = i < count ? VECNA_OK : unknown_field(parse, &key);
         if (status == VECNA_OK)
             status = vni_wire_next(parse, &value);
-        if (status != VECNA_OK)
-            break;
-        if (i == count) {
+        if (status == VECNA_OK && i < count) {
+            uint64_t bit = (uint64_t)1 << i;
+            status = take_field(parse, &fields[i], (met & bit) != 0, &value);
+            met |= bit;
+            present |= value.kind != VECNA_JSON_NULL ? bit : 0;
+        } else if (status == VECNA_OK) {
             status = vni_wire_skip(parse, &value);
-        } else {
-            parse->field = fields[i].name;
-            if (met >> i & 1)
-                return vni_wire_refuse(parse, NULL, "'%s' stands twice in the request",
-                                       fields[i].name);
-            met |= (uint64_t)1 << i;
-            if (value.kind == VECNA_JSON_NULL)
-                met &= ~((uint64_t)1 << i);
-            else
-                status =
-                    fields[i].take ? fields[i].take(parse, &value) : vni_wire_skip(parse, &value);
         }
         if (status != VECNA_OK)
             break;
@@ -120,7 +123,7 @@ vecna_status vni_wire_object(vni_wire_parse *parse, const vni_wire_field *fields
     if (status == VECNA_OK) {
         parse->field = outer;
         if (seen)
-            *seen = met;
+            *seen = present;
     }
     return status;
 }
@@ -269,7 +272,8 @@ vecna_wire_input *vni_wire_add_input(vni_wire_parse *parse, vecna_status *status
             parse, "array_above_max_length",
             parse->failure->dialect == VECNA_WIRE_GOOGLE
                 ? "BatchEmbedContentsRequest.requests: at most %zu requests can be in one batch"
-                : "Invalid input: at most %zu inputs can be in one request. Send them in several.",
+                : "Invalid input: at most %zu inputs can be in one request. Send them in "
+                  "several.",
             parse->limits.inputs_max);
         return NULL;
     }
