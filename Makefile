@@ -22,7 +22,7 @@ SERVER_SRC := $(foreach module,$(SERVER_MODULES),$(sort $(wildcard server/$(modu
 UNIT_SRC := $(sort $(wildcard tests/unit/*/*_test.c))
 SUPPORT_SRC := $(sort $(wildcard tests/unit/support/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*.c))
-BENCH_SRC := $(sort $(wildcard bench/*.c))
+BENCH_SRC := $(sort $(wildcard bench/*.c bench/serve/*.c))
 C_FILES := $(sort $(shell find lib include cli tests bench bindings server examples \
              \( -name '*.c' -o -name '*.h' \) 2>/dev/null))
 
@@ -128,8 +128,8 @@ $(OUT)/tests/unit/%_test: $(OUT)/tests/unit/%_test.o $(SUPPORT_OBJ) $(OUT)/serve
 $(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(OUT)/server.o $(OUT)/libvecna.o
 	$(CC) $(LINK_FLAGS) -fsanitize=fuzzer -o $@ $^ $(SERVER_LIBS) $(LIBS)
 
-$(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/libvecna.o
-	$(CC) $(LINK_FLAGS) -o $@ $^ $(LIBS)
+$(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/server.o $(OUT)/libvecna.o
+	$(CC) $(LINK_FLAGS) -o $@ $^ $(SERVER_LIBS) $(LIBS)
 
 binaries: $(UNIT_BIN) $(if $(CLI_SRC),$(OUT)/vecna)
 
