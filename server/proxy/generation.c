@@ -68,9 +68,13 @@ static void on_called(void *user, const vni_target *target, const vni_endpoint *
     vni_proxy *proxy = user;
     vni_metrics_upstream(&proxy->metrics, target->options.name, endpoint->url, status, total_us,
                          inputs);
-    if (failure)
-        vni_proxy_say(proxy, 2, "upstream %s (%s): %s%s", target->options.name, endpoint->url,
-                      strcmp(failure, "refused") == 0 ? "it refused a call, status " : "", failure);
+    if (failure == NULL || endpoint->failures > 0) /* the first of a row is news, the others are not */
+        return;
+    if (strcmp(failure, "refused") == 0)
+        vni_proxy_say(proxy, 2, "upstream %s (%s) refused a call with status %d", target->options.name,
+                      endpoint->url, status);
+    else
+        vni_proxy_say(proxy, 2, "upstream %s (%s): %s", target->options.name, endpoint->url, failure);
 }
 
 static vecna_status make_pool(vni_generation *generation, vecna_error *err) {

@@ -137,6 +137,15 @@ class Served:
         for line in self.process.stderr:
             self.errors.append(line)
 
+    def said(self, text, seconds=5):
+        """Whether it says this on standard error, now or soon."""
+        end = time.time() + seconds
+        while text not in "".join(self.errors):
+            if time.time() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
     def ask(self, path, body=None, method=None, headers=None, timeout=60):
         """One request: (status, headers, parsed JSON or text)."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)

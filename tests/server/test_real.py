@@ -1,0 +1,103 @@
+"""A real model (all-MiniLM-L6-v2) behind `vecna serve`, asked by official clients; and learned maps, which
+are served for the model that they were made for and refused for every other."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy
+import pytest
+
+from serving import ROOT, VECNA, Served, serving, upstream
+
+GLOSSES = ROOT / "examples" / "glosses"
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    pytest.importorskip("tokenizers")
+    process = subprocess.Popen([sys.executable, str(ROOT / "tests/server/minilm.py"), "0"], stdout=subprocess.PIPE, text=True,
+                               env=dict(os.environ, OPENBLAS_NUM_THREADS="1"))
+    line = process.stdout.readline()
+    port = int(re.search(r"ready on (\d+)", line)[1])
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def glossmap(tmp_path_factory):
+    """MiniLM to MPNet, fitted on the pairs of the examples."""
+    path = tmp_path_factory.mktemp("map") / "minilm-mpnet.vecna"
+    done = subprocess.run([VECNA, "fit", GLOSSES / "pairs.minilm.384.npy", GLOSSES / "pairs.mpnet.768.npy", "-o", path],
+                          capture_output=True, text=True, timeout=300)
+    assert path.exists(), done.stderr
+    return path
+
+
+def test_meaning_survives_padding(minilm):
+    openai = pytest.importorskip("openai")
+    with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--dim", 1536) as vecna:
+        client = openai.OpenAI(base_url=vecna.url + "/v1", api_key="none")
+        texts = ["A man is eating food.", "A man is eating a piece of bread.", "The girl is carrying a baby."]
+        answer = client.embeddings.create(model="text-embedding-3-small", input=texts)
+        vectors = numpy.array([item.embedding for item in answer.data])
+        assert vectors.shape == (3, 1536)
+        # the model's published example: 0.7553, -0.1050
+        assert vectors[0] @ vectors[1] == pytest.approx(0.7553, abs=2e-4)
+        assert vectors[0] @ vectors[2] == pytest.approx(-0.1050, abs=2e-4)
+        assert answer.usage.prompt_tokens > 20
+        assert [m.id for m in client.models.list().data] == ["all-MiniLM-L6-v2"]
+        with pytest.raises(openai.BadRequestError) as error:
+            client.embeddings.create(model="m", input="x", dimensions=512)
+        assert "matryoshka" in str(error.value)
+        assert client.embeddings.create(model="m", input="x", dimensions=1536).data[0].embedding
+
+
+def test_ollama_native_upstream(minilm, tmp_path):
+    config = tmp_path / "v.yaml"
+    config.write_text(f"forward: {{targets: [{{provider: ollama, url: {minilm}, model: all-minilm}}]}}\n")
+    with serving("--config", config) as vecna, serving("--upstream", minilm, "--model", "m") as other:
+        a, b = vecna.embed(["same text"])[0], other.embed(["same text"])[0]
+        assert a == pytest.approx(b, abs=1e-6)
+
+
+def test_a_learned_map_is_served(minilm, glossmap, tmp_path):
+    with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap) as vecna:
+        assert "learned map -> 768" in vecna.line
+        texts = ["a small dog", "an instrument for measuring temperature", "to move quickly on foot"]
+        vectors, headers = vecna.embed(texts)
+        assert vectors.shape == (3, 768) and headers["x-vecna-change"] == "learned map 384 to 768"
+        assert numpy.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
+        # the same as translating the upstream's vectors with the command
+        with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2") as plain:
+            numpy.save(tmp_path / "in.npy", plain.embed(texts)[0].astype(numpy.float32))
+        subprocess.run([VECNA, "translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", glossmap], check=True,
+                       capture_output=True)
+        assert vectors == pytest.approx(numpy.load(tmp_path / "out.npy"), abs=1e-5)
+
+
+def test_a_map_for_another_model_is_refused(glossmap):
+    with upstream(dim=384) as up: # of the right dimension, and noise to the map
+        vecna = Served("--listen", "127.0.0.1:0", "--upstream", up.url, "--model", "m", "--map", glossmap, ready=False)
+        text = vecna.stop(status=1)
+        assert "was not made for the model" in text
+    with upstream(dim=768) as up:
+        vecna = Served("--listen", "127.0.0.1:0", "--upstream", up.url, "--model", "m", "--map", glossmap, ready=False)
+        assert "the map takes 384" in vecna.stop(status=1)
+
+
+def test_a_map_whose_upstream_was_down_is_checked_before_its_first_vector(glossmap):
+    with upstream(dim=384) as up:
+        port = up.port
+    with serving("--upstream", f"http://127.0.0.1:{port}", "--model", "m", "--map", glossmap,
+                 env={"VECNA_FORWARD_TARGETS_0_COOLDOWN": "200ms"}) as vecna:
+        assert vecna.ask("/v1/embeddings", {"model": "m", "input": "x"})[0] == 503
+        with upstream(dim=384, port=port):
+            status, _, body = 503, None, None
+            for _ in range(50):
+                status, _, body = vecna.ask("/v1/embeddings", {"model": "m", "input": "x"})
+                if status != 503:
+                    break
+            assert status == 502 and "was not made for the model" in body["error"]["message"]
