@@ -124,6 +124,8 @@ static const vni_setting map_fields[] = {
     FIELD(vni_config_map, seed, COUNT, .help = "of the projection"),
     FIELD(vni_config_map, map, TEXT, .alias = "map_file",
           .help = "map file of `vecna fit`, instead of `type`: another space"),
+    FIELD(vni_config_map, force, BOOL, .fallback = "false",
+          .help = "serve the map although its verdict is FAIL"),
     FIELD(vni_config_map, forward_target, TEXT, .help = "target to ask; empty: the default one"),
     FIELD(vni_config_map, normalize, BOOL, .alias = "normalise", .fallback = "true",
           .help = "bring answers to length 1"),

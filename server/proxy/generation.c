@@ -68,13 +68,15 @@ static void on_called(void *user, const vni_target *target, const vni_endpoint *
     vni_proxy *proxy = user;
     vni_metrics_upstream(&proxy->metrics, target->options.name, endpoint->url, status, total_us,
                          inputs);
-    if (failure == NULL || endpoint->failures > 0) /* the first of a row is news, the others are not */
+    if (failure == NULL ||
+        endpoint->failures > 0) /* the first of a row is news, the others are not */
         return;
     if (strcmp(failure, "refused") == 0)
-        vni_proxy_say(proxy, 2, "upstream %s (%s) refused a call with status %d", target->options.name,
-                      endpoint->url, status);
+        vni_proxy_say(proxy, 2, "upstream %s (%s) refused a call with status %d",
+                      target->options.name, endpoint->url, status);
     else
-        vni_proxy_say(proxy, 2, "upstream %s (%s): %s", target->options.name, endpoint->url, failure);
+        vni_proxy_say(proxy, 2, "upstream %s (%s): %s", target->options.name, endpoint->url,
+                      failure);
 }
 
 static vecna_status make_pool(vni_generation *generation, vecna_error *err) {
@@ -174,6 +176,12 @@ static vecna_status open_way(vni_generation *generation, vni_way *way, const vni
         if (status != VECNA_OK)
             return status;
         way->info = vecna_map_about(way->learned);
+        if (way->info.verdict == VECNA_VERDICT_FAIL && !way->config.force)
+            return vecna_error_set(err, VECNA_ERR_VERDICT, -1,
+                                   "the verdict of %s is FAIL: what it translates cannot be relied "
+                                   "upon (vecna inspect "
+                                   "says why; `force: true` of %s serves it all the same)",
+                                   way->config.map, name);
         way->check = vecna_map_source_space(way->learned) ? VNI_CHECK_WANTED : VNI_CHECK_NONE;
         if (way->config.target_dim && way->config.target_dim != way->info.target_dim)
             return vecna_error_set(

@@ -103,8 +103,18 @@ void vni_answer_models(vni_proxy *proxy, vni_exchange *exchange, const vecna_wir
     vecna_json_writer writer;
     vni_record *record = vni_record_of(proxy, exchange);
     vni_field id = {vni_text_of("x-request-id"), vni_text_of(record ? record->request_id : "")};
-    if (route->map.data)
+    if (route->map.data) {
         only = vni_generation_way(now, route->map.data, route->map.bytes);
+        if (only == now->way_count) {
+            vecna_wire_failure failure = {0};
+            failure.dialect = route->dialect;
+            vecna_wire_failure_set(&failure, VECNA_WIRE_NOT_FOUND, "there is no map \"%.*s\" here",
+                                   (int)(route->map.bytes < 64 ? route->map.bytes : 64),
+                                   route->map.data);
+            vni_answer_failure(proxy, exchange, &failure);
+            return;
+        }
+    }
     for (size_t i = 0; models && i < now->way_count; i++) {
         const vni_way *way = &now->ways[i];
         const char *upstream = now->config->forward.targets.items[way->target].model;

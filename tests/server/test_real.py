@@ -29,9 +29,12 @@ def minilm():
 @pytest.fixture(scope="module")
 def glossmap(tmp_path_factory):
     """MiniLM to MPNet, fitted on the pairs of the examples."""
-    path = tmp_path_factory.mktemp("map") / "minilm-mpnet.vecna"
-    done = subprocess.run([VECNA, "fit", GLOSSES / "pairs.minilm.384.npy", GLOSSES / "pairs.mpnet.768.npy", "-o", path],
-                          capture_output=True, text=True, timeout=300)
+    folder = tmp_path_factory.mktemp("map")
+    path = folder / "minilm-mpnet.vecna"
+    for name in ("minilm.384", "mpnet.768"): # a part of them, and no search: what is tested is not the fit
+        numpy.save(folder / f"{name}.npy", numpy.load(GLOSSES / f"pairs.{name}.npy")[:300])
+    done = subprocess.run([VECNA, "fit", folder / "minilm.384.npy", folder / "mpnet.768.npy", "-o", path,
+                           "--method", "procrustes", "--resamples", "50"], capture_output=True, text=True, timeout=300)
     assert path.exists(), done.stderr
     return path
 
@@ -86,6 +89,21 @@ def test_a_map_for_another_model_is_refused(glossmap):
     with upstream(dim=768) as up:
         vecna = Served("--listen", "127.0.0.1:0", "--upstream", up.url, "--model", "m", "--map", glossmap, ready=False)
         assert "the map takes 384" in vecna.stop(status=1)
+
+
+def test_a_map_that_failed_is_served_only_when_told_to(minilm, tmp_path):
+    rows = numpy.load(GLOSSES / "pairs.minilm.384.npy")[:300]
+    numpy.save(tmp_path / "a.npy", rows)
+    numpy.save(tmp_path / "b.npy", numpy.random.default_rng(1).permutation(numpy.load(GLOSSES / "pairs.mpnet.768.npy")[:300]))
+    path = tmp_path / "m.vecna"
+    subprocess.run([VECNA, "fit", tmp_path / "a.npy", tmp_path / "b.npy", "-o", path, "--method", "procrustes",
+                    "--resamples", "50"], capture_output=True, timeout=300)
+    vecna = Served("--listen", "127.0.0.1:0", "--upstream", minilm, "--model", "m", "--map", path, ready=False)
+    assert "the verdict of" in vecna.stop(status=1)
+    config = tmp_path / "v.yaml"
+    config.write_text(f"forward: {{targets: [{{url: {minilm}, model: m}}]}}\nadapter: {{map: {path}, force: true}}\n")
+    with serving("--config", config) as vecna:
+        assert vecna.embed("x")[0].shape == (1, 768)
 
 
 def test_a_map_whose_upstream_was_down_is_checked_before_its_first_vector(glossmap):
