@@ -22,7 +22,8 @@ enum {
     VNI_CPU_AVX2 = 1,       /* AVX2, FMA, F16C, POPCNT */
     VNI_CPU_AVX512 = 2,     /* AVX-512 F, BW, VL, DQ, and all of the above */
     VNI_CPU_AVX512VNNI = 4, /* AVX-512 VNNI and VPOPCNTDQ, and all of the above */
-    VNI_CPU_NEON = 8
+    VNI_CPU_NEON = 8,
+    VNI_CPU_AVX512VBMI = 16 /* AVX-512 VBMI, and AVX-512 F, BW, VL, DQ */
 };
 
 /* What may be used: what the machine has, cut down to the mask. */

@@ -30,7 +30,7 @@ static unsigned detect(void) {
     const uint32_t fma_osxsave_avx_f16c_popcnt =
         1u << 12 | 1u << 27 | 1u << 28 | 1u << 29 | 1u << 23;
     const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
-    const uint32_t vnni_vpopcntdq = 1u << 11 | 1u << 14;
+    const uint32_t vnni_vpopcntdq = 1u << 11 | 1u << 14, vbmi = 1u << 1;
     const uint64_t ymm = 0x6, zmm = 0xe6;
     uint32_t a, b, c, d;
     uint64_t saved;
@@ -41,7 +41,8 @@ static unsigned detect(void) {
         return 0;
     if ((saved & zmm) != zmm || !has(b, f_dq_bw_vl))
         return VNI_CPU_AVX2;
-    return VNI_CPU_AVX2 | VNI_CPU_AVX512 | (has(c, vnni_vpopcntdq) ? VNI_CPU_AVX512VNNI : 0);
+    return VNI_CPU_AVX2 | VNI_CPU_AVX512 | (has(c, vnni_vpopcntdq) ? VNI_CPU_AVX512VNNI : 0) |
+           (has(c, vbmi) ? VNI_CPU_AVX512VBMI : 0);
 }
 
 #elif defined(__aarch64__)

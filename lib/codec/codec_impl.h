@@ -56,4 +56,33 @@ int vni_json_equals(const vecna_json_token *token, const char *data, size_t byte
 void vni_json_write_string_parts(vecna_json_writer *writer, const char *const *parts,
                                  const size_t *bytes, size_t count);
 
+/* ---- base64 ---------------------------------------------------------------------------------- */
+
+/* Whole groups at once, by one set of instructions. Neither has to do all that it is given: what is
+ * left, the portable code does, and it alone says what is wrong with a text. */
+typedef struct vni_base64_table {
+    const char *name;
+    unsigned needs; /* VNI_CPU_* */
+    /* Encode from the front of `bytes` bytes; returns those done, a multiple of 3. */
+    size_t (*encode)(const unsigned char *from, size_t bytes, char *to);
+    /* Decode from the front of `characters`, a multiple of 4, none of them padding; returns those
+     * done, a multiple of 4: all before the first block with a bad one. `to` has room for three
+     * bytes of every four characters, and no byte more is written. */
+    size_t (*decode)(const char *from, size_t characters, unsigned char *to);
+} vni_base64_table;
+
+extern const char vni_base64_alphabet[65];
+/* Value of a character, 0xFF for what is not in the alphabet. */
+extern const uint8_t vni_base64_values[256];
+extern const vni_base64_table vni_base64_portable;
+#if defined(__x86_64__)
+extern const vni_base64_table vni_base64_avx2;
+extern const vni_base64_table vni_base64_avx512vbmi;
+#endif
+
+/* The table of the best instructions that may be used. */
+const vni_base64_table *vni_base64_chosen(void);
+/* For tests: vni_cpu_allow(mask), and choose again. Not while other threads compute. */
+void vni_base64_allow(unsigned mask);
+
 #endif
