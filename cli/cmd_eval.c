@@ -102,9 +102,11 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } tasks[] = {
+    {"analogy", eval_analogy},
     {"classify", eval_classify},
     {"cluster", eval_cluster},
     {"pairs", eval_pairs},
+    {"similarity", eval_similarity},
 };
 
 int command_eval(int argc, char **argv) {
@@ -149,7 +151,7 @@ int command_eval(int argc, char **argv) {
         "queries, overlap with the native model's lists, retention with 95 % intervals, what of "
         "the gap\n"
         "is recovered, and whether keeping the old model were better. Exit status 3: FAIL.\n"
-        "Other tasks: vecna eval cluster, classify, pairs (each with --help).",
+        "Other tasks: vecna eval analogy, classify, cluster, pairs, similarity (each with --help).",
         options,
         sizeof options / sizeof options[0],
         "  vecna eval translated.npy queries.768.npy --native-corpus corpus.768.npy \\\n"

@@ -73,4 +73,8 @@ void eval_free(eval_job *job);
 void eval_print(const eval_job *job);
 int eval_print_json(const eval_job *job);
 
+/* Kinds of judging with files of their own. */
+int eval_analogy(int argc, char **argv);
+int eval_similarity(int argc, char **argv);
+
 #endif

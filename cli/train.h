@@ -3,7 +3,7 @@
 #ifndef VECNA_CLI_TRAIN_H
 #define VECNA_CLI_TRAIN_H
 
-#include "cli/cli.h"
+#include "cli/words.h"
 #include "vecna/text.h"
 #include "vecna/train.h"
 
@@ -130,20 +130,6 @@ vecna_status write_vectors(const char *path, const vector_output *output, vecna_
 char *words_path(const char *path);
 /* word_source for a vecna_vocab. */
 const char *word_of_vocab(const void *vocab, size_t row, size_t *bytes);
-
-/* Vectors with their words. */
-typedef struct word_vectors {
-    loaded file;
-    char *const *words; /* (rows) NULL entries where a row has none */
-    char *text;         /* private: words of a file of their own */
-    char **own_words;   /* private */
-} word_vectors;
-
-/* From one file or two: the words stand in the file, in vocab_path (a line a row), or, where that is
- * NULL, in "v.vocab.txt" beside "v.npy" or "v.100.npy". */
-vecna_status load_words(const char *path, const input_options *input, const char *vocab_path,
-                        word_vectors *out, vecna_error *err);
-void unload_words(word_vectors *words);
 
 /* ---- trainers -------------------------------------------------------------------------------- */
 

@@ -87,6 +87,11 @@ VECNA_API VECNA_CHECK vecna_status vecna_tokenizer_next(vecna_tokenizer *tokeniz
 /* Bytes that were no UTF-8 so far. */
 VECNA_API uint64_t vecna_tokenizer_bad_bytes(const vecna_tokenizer *tokenizer);
 
+/* The lower case of each character, where it has one; what is no UTF-8 stays.
+ *   out      2 * bytes of room
+ *   returns  the bytes written. Allocates nothing; safe from any thread. */
+VECNA_API size_t vecna_text_lower(const char *word, size_t bytes, char *out);
+
 /* ---- vocabulary ------------------------------------------------------------------------------ */
 
 /* Words with numbers from 0 and counts. Reading is safe from several threads. */

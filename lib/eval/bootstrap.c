@@ -79,6 +79,12 @@ static double percentile(const double *sorted, size_t count, double share) {
     return sorted[below] + (sorted[below + 1] - sorted[below]) * rest;
 }
 
+void vni_percentiles(double *values, size_t count, double confidence, double *low, double *high) {
+    qsort(values, count, sizeof *values, compare_doubles);
+    *low = percentile(values, count, (1 - confidence) / 2);
+    *high = percentile(values, count, 1 - (1 - confidence) / 2);
+}
+
 static vecna_interval summarize(bootstrap *work, size_t index, const double *full_sums,
                                 double confidence) {
     double *results = work->results + index * work->resamples;
@@ -91,9 +97,7 @@ static vecna_interval summarize(bootstrap *work, size_t index, const double *ful
             results[defined++] = results[i];
     if (isnan(interval.value) || defined == 0)
         return interval;
-    qsort(results, defined, sizeof *results, compare_doubles);
-    interval.low = percentile(results, defined, (1 - confidence) / 2);
-    interval.high = percentile(results, defined, 1 - (1 - confidence) / 2);
+    vni_percentiles(results, defined, confidence, &interval.low, &interval.high);
     return interval;
 }
 

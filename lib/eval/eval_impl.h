@@ -24,4 +24,7 @@ struct vecna_judgements {
 /* Rows in one list of a ranking: those before the first negative one, at most limit. */
 size_t vni_list_length(const vecna_ranking *ranking, size_t query, size_t limit);
 
+/* Sorts the values; low and high leave (1 - confidence) / 2 of them outside each. */
+void vni_percentiles(double *values, size_t count, double confidence, double *low, double *high);
+
 #endif

@@ -237,3 +237,18 @@ vecna_status vecna_tokenizer_next(vecna_tokenizer *tokenizer, const char **word,
     *bytes = length;
     return VECNA_OK;
 }
+
+size_t vecna_text_lower(const char *word, size_t bytes, char *out) {
+    const unsigned char *at = (const unsigned char *)word, *end = at + bytes;
+    size_t made = 0;
+    while (at < end) {
+        const unsigned char *before = at;
+        int32_t point = next_point(&at, end);
+        if (point < 0)
+            out[made++] = (char)*before;
+        else
+            made += (size_t)utf8proc_encode_char(utf8proc_tolower(point),
+                                                 (utf8proc_uint8_t *)out + made);
+    }
+    return made;
+}
