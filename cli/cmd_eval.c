@@ -102,11 +102,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } tasks[] = {
-    {"analogy", eval_analogy},
-    {"classify", eval_classify},
-    {"cluster", eval_cluster},
-    {"pairs", eval_pairs},
-    {"similarity", eval_similarity},
+    {"analogy", eval_analogy}, {"classify", eval_classify},     {"cluster", eval_cluster},
+    {"pairs", eval_pairs},     {"similarity", eval_similarity},
 };
 
 int command_eval(int argc, char **argv) {
