@@ -1,6 +1,7 @@
 /* vecna serve: the endpoint. */
 #include "cli/cli.h"
 
+#include "dash/dash_impl.h"
 #include "proxy/proxy_impl.h"
 
 #include <string.h>
@@ -119,6 +120,7 @@ int command_serve(int argc, char **argv) {
     serving.map = options.map;
     serving.dim = options.dim;
     serving.say = say;
+    serving.page = vni_dash_page;
     serving.environment = (const char *const *)environ;
     err.message[0] = '\0';
     status = options.check ? vni_serve_check(&serving, &err) : vni_serve(&serving, &err);

@@ -11,6 +11,7 @@ packages=(
     libssl-dev libcurl4-openssl-dev libyaml-dev libsqlite3-dev # the server
     libcairo2-dev fonts-dejavu-core    # pictures
     libcmocka-dev                      # unit tests
+    chromium chromium-driver           # end-to-end tests of the dashboard
     python3 python3-venv               # end-to-end and reference tests
     clang-14 clang-format-14 libclang-rt-14-dev # lint and fuzzers
 )

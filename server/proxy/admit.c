@@ -46,7 +46,10 @@ static vecna_wire_dialect dialect_of(vni_exchange *exchange) {
     return failure.dialect;
 }
 
+/* Health, and the dashboard's page, which holds nothing of this server and asks for the key itself. */
 static int is_open(const vni_exchange *exchange) {
+    if (vni_text_is(exchange->path, "/"))
+        return exchange->method == VNI_GET || exchange->method == VNI_HEAD;
     return vni_text_is(exchange->path, "/healthz") || vni_text_is(exchange->path, "/readyz");
 }
 

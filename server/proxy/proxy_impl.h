@@ -25,7 +25,7 @@ typedef struct vni_serve_options {
 
     /* One line for people: that it is ready, remarks. `level` 0 error, 1 warning, 2 information, 3 ready. */
     void (*say)(void *user, int level, const char *line);
-    /* Further pages, asked for GET paths that the proxy does not know: 1 when it answered. May be NULL. */
+    /* Further pages, asked before the paths of the providers: 1 when it answered or will. May be NULL. */
     int (*page)(void *user, vni_proxy *proxy, vni_exchange *exchange);
     void *user;
     const char *const *environment; /* "NAME=value" ended by NULL; NULL: none */

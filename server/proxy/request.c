@@ -158,13 +158,11 @@ static int any_target_up(const vni_generation *generation) {
 
 static int answer_page(vni_proxy *proxy, vni_exchange *exchange) {
     int get = exchange->method == VNI_GET || exchange->method == VNI_HEAD;
-    if (!get)
-        return 0;
-    if (vni_text_is(exchange->path, "/healthz")) {
+    if (get && vni_text_is(exchange->path, "/healthz")) {
         vni_answer_text(exchange, 200, "text/plain", vni_text_of("ok\n"));
         return 1;
     }
-    if (vni_text_is(exchange->path, "/readyz")) {
+    if (get && vni_text_is(exchange->path, "/readyz")) {
         const char *why = proxy->server == NULL || !proxy->ready  ? "starting\n"
                           : vni_server_is_draining(proxy->server) ? "draining\n"
                           : !any_target_up(proxy->current)        ? "no upstream is available\n"
@@ -173,7 +171,7 @@ static int answer_page(vni_proxy *proxy, vni_exchange *exchange) {
                         vni_text_of(why ? why : "ready\n"));
         return 1;
     }
-    if (vni_text_is(exchange->path, "/metrics")) {
+    if (get && vni_text_is(exchange->path, "/metrics")) {
         char *text = NULL;
         size_t bytes = 0;
         vecna_error err;
