@@ -4,6 +4,7 @@
  * figures are the result. */
 #include "cli/fit.h"
 #include "cli/judged.h"
+#include "cli/maps.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +19,9 @@ typedef struct fit_options {
     uint64_t seed;
     const char *texts, *source_name, *target_name;
     const char *queries_source, *queries_target, *queries_texts, *qrels;
-    bool json, keep_length;
+    const char *prior, *update;
+    double prior_weight;
+    bool json, keep_length, unpaired, no_statistics, small_statistics;
     input_options input;
 } fit_options;
 
@@ -32,11 +35,13 @@ typedef struct fit_job {
     uint64_t *groups;
     vecna_pool *pool;
     vecna_map *map;
+    vecna_map *leans_on; /* the prior, or the map that is updated */
     progress meter;
 } fit_job;
 
 static void close_job(fit_job *job) {
     vecna_map_free(job->map);
+    vecna_map_free(job->leans_on);
     vecna_pool_free(job->pool);
     judged_free(&job->truth);
     free(job->judgements);
@@ -117,7 +122,7 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     vecna_status status;
 
     memset(&options, 0, sizeof options);
-    options.role = (vecna_role)o->role;
+    options.role = o->role == ROLE_NOT_GIVEN ? VECNA_ROLE_DOCUMENT : (vecna_role)o->role;
     options.recipe.method = (vecna_method)o->method;
     options.recipe.lambda = or_zero(o->lambda);
     options.recipe.share = or_zero(o->share);
@@ -131,6 +136,12 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     options.duplicate_cosine = or_zero(o->duplicate_cosine);
     options.keep_length = o->keep_length;
     options.min_retention = or_zero(o->min_retention);
+    options.prior = o->prior ? job->leans_on : NULL;
+    options.update = o->update ? job->leans_on : NULL;
+    options.prior_weight = or_zero(o->prior_weight);
+    options.statistics = o->no_statistics      ? VECNA_STATISTICS_NONE
+                         : o->small_statistics ? VECNA_STATISTICS_F16
+                                               : VECNA_STATISTICS_F32;
     options.seed = o->seed;
     options.resamples = o->resamples;
     options.source_name = o->source_name;
@@ -139,9 +150,12 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     options.progress_user = job;
     options.pool = job->pool;
     progress_start(&job->meter, "fitting", -1);
-    status =
-        vecna_translate_fit(vecna_matrix_view(job->both.source.vectors),
-                            vecna_matrix_view(job->both.target.vectors), &options, &job->map, err);
+    vecna_view source = vecna_matrix_view(job->both.source.vectors);
+    vecna_view target = vecna_matrix_view(job->both.target.vectors);
+    if (o->prior && (source.rows == 0 || o->unpaired)) /* not a pair */
+        status = vecna_translate_prior(job->leans_on, source, target, &options, &job->map, err);
+    else
+        status = vecna_translate_fit(source, target, &options, &job->map, err);
     if (job->meter.active)
         fputs("\r\033[K", stderr);
     return status;
@@ -193,7 +207,11 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
 
     if (status == VECNA_OK)
         status = vecna_pool_new(o->threads, NULL, &job->pool, &err);
-    if (status == VECNA_OK)
+    if (status == VECNA_OK && (o->prior || o->update))
+        status = open_map(o->prior ? o->prior : o->update, &job->leans_on, &err);
+    if (status == VECNA_OK && o->unpaired)
+        status = load_unpaired(source, target, &format, &job->both, &err);
+    else if (status == VECNA_OK && source)
         status =
             load_pairs(source, target, &format, (pairing)o->pair_by, o->texts, &job->both, &err);
     if (status == VECNA_OK)
@@ -238,8 +256,33 @@ static int check_numbers(const usage *use, const fit_options *o) {
     return -1;
 }
 
+/* What goes with what, of leaning on another map. Returns -1 to go on. */
+static int check_leaning(const usage *use, const fit_options *o, size_t files) {
+    if (o->prior && o->update)
+        return usage_error(use, "--prior and --update: update the map first, then lean on it");
+    if (files != 2 && !(files == 0 && o->prior))
+        return usage_error(use, "give SOURCE and TARGET, or --prior MAP alone");
+    if (o->update && (o->role != ROLE_NOT_GIVEN || !isnan(o->prior_weight)))
+        return usage_error(use, "--update keeps the role of its map and weighs all pairs alike");
+    if (!isnan(o->prior_weight) && !o->prior)
+        return usage_error(use, "--prior-weight goes with --prior");
+    if (o->prior_weight <= 0)
+        return usage_error(use, "--prior-weight is above 0; without --prior there is none");
+    if (o->no_statistics && o->small_statistics)
+        return usage_error(use, "--no-statistics leaves nothing for --small-statistics");
+    if (o->unpaired && !o->prior)
+        return usage_error(use,
+                           "--unpaired needs --prior: without one nothing says which row is which");
+    if ((o->unpaired || files == 0) && (o->queries_source || o->texts || !isnan(o->min_retention)))
+        return usage_error(use, "without pairs nothing is judged: --texts, --queries-source and "
+                                "--min-retention go with pairs");
+    return -1;
+}
+
 int command_fit(int argc, char **argv) {
-    fit_options o = {.lambda = NAN,
+    fit_options o = {.role = ROLE_NOT_GIVEN,
+                     .prior_weight = NAN,
+                     .lambda = NAN,
                      .share = NAN,
                      .exponent = NAN,
                      .min_retention = NAN,
@@ -261,6 +304,10 @@ int command_fit(int argc, char **argv) {
         {"source-name", 0, OPTION_TEXT, &o.source_name, "NAME",
          "of the source model, kept in the map"},
         {"target-name", 0, OPTION_TEXT, &o.target_name, "NAME", "the same of the target"},
+        {"no-statistics", 0, OPTION_FLAG, &o.no_statistics, NULL,
+         "a smaller map, on which nothing can lean and to which\nnothing can be added"},
+        {"small-statistics", 0, OPTION_FLAG, &o.small_statistics, NULL,
+         "keep them in 16 bits: good to lean on"},
         {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of splits and intervals (0)"},
         {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "the report as one JSON object"},
@@ -272,6 +319,17 @@ int command_fit(int argc, char **argv) {
         {"duplicate-cosine", 0, OPTION_NUMBER, &o.duplicate_cosine, "X",
          "rows whose vectors are this alike stay together,\nwhatever their texts (0.95 where there "
          "are none)"},
+        {"leaning", 0, OPTION_GROUP, NULL, NULL, "few pairs, or none"},
+        {"prior", 0, OPTION_TEXT, &o.prior, "MAP",
+         "lean on a map between the same models (a file, or a name\nof `vecna maps`): with it 0 to "
+         "1,000 pairs do what\nthousands do alone"},
+        {"prior-weight", 0, OPTION_NUMBER, &o.prior_weight, "X",
+         "of one pair behind MAP beside one of these\n(default: chosen on held-out pairs)"},
+        {"unpaired", 0, OPTION_FLAG, &o.unpaired, NULL,
+         "with --prior: SOURCE and TARGET are no pairs; their\nmeans take the place of the "
+         "prior's"},
+        {"update", 0, OPTION_TEXT, &o.update, "MAP",
+         "add the pairs to those behind MAP, as if all had been\nfitted together"},
         {"judging", 0, OPTION_GROUP, NULL, NULL, "judged queries (the best ground truth there is)"},
         {"queries-source", 0, OPTION_TEXT, &o.queries_source, "FILE",
          "queries in the source space"},
@@ -284,7 +342,7 @@ int command_fit(int argc, char **argv) {
         INPUT_OPTIONS(o.input),
     };
     const usage use = {
-        "vecna fit SOURCE TARGET -o MAP [options]",
+        "vecna fit [SOURCE TARGET] -o MAP [options]",
         "Learns to translate vectors of SOURCE's model into TARGET's from pairs: the same texts in "
         "both\n"
         "files. Prints what a translation keeps on rows it did not see, beside the controls, and "
@@ -293,16 +351,20 @@ int command_fit(int argc, char **argv) {
         options,
         sizeof options / sizeof options[0],
         "  vecna fit ada.1536.npy mpnet.768.npy --texts docs.jsonl -o ada-to-mpnet.vecna\n"
-        "  vecna fit old.jsonl new.jsonl -o old-to-new.vecna --role query --min-retention 0.9\n",
-        2,
+        "  vecna fit old.jsonl new.jsonl -o old-to-new.vecna --role query --min-retention 0.9\n"
+        "  vecna fit 50.old.npy 50.new.npy --prior minilm-to-mpnet -o mine.vecna\n"
+        "  vecna fit later.old.npy later.new.npy --update mine.vecna -o mine.vecna\n",
+        0,
         2};
-    const char *paths[2];
+    const char *paths[2] = {NULL, NULL};
     size_t count;
     fit_job job;
     int status = parse_arguments(argc, argv, &use, paths, &count);
 
     if (status >= 0)
         return status;
+    if (!o.prior && count != 2)
+        return usage_error(&use, count ? "TARGET is missing" : "SOURCE and TARGET are missing");
     if (o.out == NULL)
         return usage_error(&use, "-o MAP is missing: where should the map go?");
     if (strcmp(o.out, "-") == 0)
@@ -311,7 +373,9 @@ int command_fit(int argc, char **argv) {
         return usage_error(&use, "--queries-source and --queries-target go together");
     if ((o.qrels || o.queries_texts) && o.queries_source == NULL)
         return usage_error(&use, "judgements need --queries-source and --queries-target");
-    status = check_numbers(&use, &o);
+    status = check_leaning(&use, &o, count);
+    if (status < 0)
+        status = check_numbers(&use, &o);
     if (status >= 0)
         return status;
     memset(&job, 0, sizeof job);

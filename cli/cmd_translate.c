@@ -3,6 +3,7 @@
  * Blocks of rows go through a pipeline: read in order, worked on by every core at once, written in
  * order. Memory is one block a thread, however long the file. The first block is held against the
  * space that the map was fitted on before anything is written. */
+#include "cli/maps.h"
 #include "cli/translate.h"
 #include "vecna/metric.h"
 #include "vecna/space.h"
@@ -202,7 +203,7 @@ static vecna_status open_maps(job *work, vecna_error *err) {
     vecna_status status = VECNA_OK;
     for (size_t i = 0; status == VECNA_OK && i < options->maps.count; i++) {
         vecna_map_info about;
-        status = vecna_map_open(options->maps.items[i], NULL, &work->opened[i], err);
+        status = open_map(options->maps.items[i], &work->opened[i], err);
         if (status != VECNA_OK)
             break;
         work->maps[i] = work->opened[i];

@@ -10,6 +10,8 @@
     "auto|procrustes|procrustes-ls|procrustes-radius|procrustes-diagonal|ridge|reduced-rank|"      \
     "blend|family"
 
+enum { ROLE_NOT_GIVEN = -1 };
+
 typedef enum pairing { PAIR_AUTO, PAIR_BY_ROW, PAIR_BY_ID, PAIR_BY_TEXT } pairing;
 
 /* Rows of both sides that are the same text, in the order of the source. */
@@ -24,6 +26,9 @@ typedef struct pairs {
 vecna_status load_pairs(const char *source_path, const char *target_path,
                         const vecna_format_options *format, pairing by, const char *texts,
                         pairs *out, vecna_error *err);
+/* Rows of both sides that are not the same texts. */
+vecna_status load_unpaired(const char *source_path, const char *target_path,
+                           const vecna_format_options *format, pairs *out, vecna_error *err);
 void free_pairs(pairs *both);
 
 /* fit_report.c: the report for people. */

@@ -177,3 +177,9 @@ vecna_status load_pairs(const char *source_path, const char *target_path,
         free_pairs(out);
     return status;
 }
+
+vecna_status load_unpaired(const char *source_path, const char *target_path,
+                           const vecna_format_options *format, pairs *out, vecna_error *err) {
+    vecna_status status = load_vectors(source_path, format, &out->source, err);
+    return status == VECNA_OK ? load_vectors(target_path, format, &out->target, err) : status;
+}

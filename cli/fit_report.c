@@ -129,10 +129,55 @@ static void print_verdict(const vecna_report *report, FILE *to) {
             to);
 }
 
+/* What the map leans on, and what that was worth. */
+static void print_prior(const vecna_report *report, FILE *to) {
+    static const char *const headers[] = {"weight of a prior's pair", "score", "against 1", "+-",
+                                          ""};
+    table t;
+    if (report->updated) {
+        fprintf(
+            to,
+            "  added to %s pairs that were fitted before; the figures below are of the new pairs "
+            "alone\n",
+            grouped((uint64_t)(report->prior_rows + 0.5)));
+        return;
+    }
+    fprintf(to, "  leans on %s pairs of a prior", grouped((uint64_t)(report->prior_rows + 0.5)));
+    if (report->rows > 0 || report->prior_mean_share < 1)
+        fprintf(to, "; means are %.0f %% the prior's", 100 * report->prior_mean_share);
+    fputs("\n", to);
+    if (report->prior_trial_count == 0)
+        return;
+    fputs("\nHow much the prior weighs, on held-out own pairs (score: mean of nDCG and MRR)\n", to);
+    table_start(&t, 5, headers);
+    for (size_t i = 0; i < report->prior_trial_count; i++) {
+        const vecna_prior_trial *one = &report->prior_trials[i];
+        if (isinf(one->weight))
+            table_cell(&t, "the prior alone");
+        else if (one->weight > 0)
+            table_cell(&t, "%.4g", one->weight);
+        else
+            table_cell(&t, "own pairs alone");
+        table_cell(&t, "%.3f", one->score);
+        table_cell(&t, "%+.3f", one->gain);
+        table_cell(&t, "%.3f", one->gain_se);
+        table_cell(&t, "%s", one->chosen ? "<- chosen" : "");
+    }
+    table_print(&t, to, "  ");
+}
+
 void print_fit_report(const vecna_report *report, const vecna_map_info *about, const char *map_path,
                       FILE *to) {
     char name[VECNA_RECIPE_NAME_BYTES];
     vecna_recipe_name(&about->recipe, name);
+    if (report->rows == 0) {
+        fprintf(to, "no pairs, %zu -> %zu dimensions, role %s\n", about->source_dim,
+                about->target_dim, vecna_role_name(about->role));
+        print_prior(report, to);
+        print_verdict(report, to);
+        fprintf(to, "map: %s (%s)\n", map_path, name);
+        return;
+    }
     fprintf(to, "%s pairs, %zu -> %zu dimensions, role %s\n", grouped(report->rows),
             about->source_dim, about->target_dim, vecna_role_name(about->role));
     fprintf(
@@ -147,6 +192,8 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about, c
     if (report->rank < about->source_dim)
         fprintf(to, "  the pairs determine %zu of the %zu source directions\n", report->rank,
                 about->source_dim);
+    if (report->prior_rows > 0)
+        print_prior(report, to);
     print_candidates(report, to);
     fprintf(to, "\nCosine to the true vector %.3f [%.3f, %.3f]; of the mean vector alone %.3f\n",
             report->cosine.value, report->cosine.low, report->cosine.high,

@@ -74,6 +74,9 @@ VECNA_API void vecna_recipe_name(const vecna_recipe *recipe, char out[VECNA_RECI
 
 /* ---- fitting ------------------------------------------------------------------------------- */
 
+/* A learned map; immutable, may be shared by threads. */
+typedef struct vecna_map vecna_map;
+
 /* Judged queries, in both spaces, against rows of the pairs. Rows that a judgement names are never
  * fitted, not even in the delivered map, so that the figures can be repeated with the map. Without
  * judgements the queries are a sample: where they lie is used, and their native neighbours. */
@@ -83,6 +86,14 @@ typedef struct vecna_translate_queries {
     const vecna_judgement *judgements; /* (judgement_count) doc is a row of the pairs; or NULL */
     size_t judgement_count;
 } vecna_translate_queries;
+
+/* What a map keeps of its pairs, so that others can lean on it and pairs be added later: means, sums
+ * of products and a count, 4 * source dim * (source dim / 2 + target dim) bytes in the file. */
+typedef enum vecna_statistics {
+    VECNA_STATISTICS_F32 = 0,
+    VECNA_STATISTICS_F16 = 1, /* half the bytes: good to lean on, too coarse for many updates */
+    VECNA_STATISTICS_NONE = 2
+} vecna_statistics;
 
 typedef struct vecna_translate_options {
     vecna_role role;
@@ -95,9 +106,15 @@ typedef struct vecna_translate_options {
                                 spaces stay together; 0 means VECNA_DUPLICATE_COSINE */
     int keep_length;      /* 1: never normalise the output; 0: when all target rows have length 1 */
     double min_retention; /* least retention for PASS; 0 means VECNA_MIN_RETENTION_... */
-    uint64_t seed;        /* of splits and bootstrap */
-    size_t resamples;     /* bootstrap; 0 means 2000 */
-    const char *source_name; /* of the spaces, for the map and for messages; NULL means "" */
+    const vecna_map *prior; /* a map between the same models whose statistics the pairs lean on:
+                                few pairs then do what thousands do alone; NULL none */
+    double prior_weight; /* of one of its pairs beside one of these; 0: chosen by cross-fitting */
+    const vecna_map *update; /* a map to whose statistics the pairs are added, as if all had been
+                                fitted together; not beside prior. NULL none */
+    vecna_statistics statistics; /* that the map keeps */
+    uint64_t seed;               /* of splits and bootstrap */
+    size_t resamples;            /* bootstrap; 0 means 2000 */
+    const char *source_name;     /* of the spaces, for the map and for messages; NULL means "" */
     const char *target_name;
     int (*progress)(void *user, const char *stage, double done); /* NULL: silent. done 0 .. 1; a
                                                                     result other than 0 cancels */
@@ -114,9 +131,6 @@ typedef struct vecna_translate_options {
 
 /* Group of a text: equal for texts that differ in white space and letter case (ASCII) alone. */
 VECNA_API uint64_t vecna_translate_text_group(const char *text, size_t bytes);
-
-/* A learned map; immutable, may be shared by threads. */
-typedef struct vecna_map vecna_map;
 
 /* Learn a map from pairs.
  *   source  (rows, source dim)  any dims from 1 up; rows at least VECNA_FIT_ROWS_MIN
@@ -140,7 +154,26 @@ VECNA_API VECNA_CHECK vecna_status vecna_translate_fit(vecna_view source, vecna_
                                                        vecna_map **out, vecna_error *err);
 VECNA_API void vecna_map_free(vecna_map *map);
 
+/* A map for one's own rows without a single pair: the prior's sums of products, about the means of
+ * rows of both sides, which need not be the same texts.
+ *   prior    a map with statistics
+ *   source   (any, source dim) rows of the old model; rows 0 of both: the prior's means
+ *   target   (any, target dim) rows of the new one
+ *   options  role, recipe (AUTO: the prior's, or what stands for another role), keep_length, names,
+ *            statistics, pool, allocator; others are not looked at. NULL: the defaults
+ *   out      the map; its verdict is WARN, for nothing of one's own has judged it, or the prior's FAIL
+ * Numerics: as a fit on the prior's pairs, whose sums are float32.
+ * Errors:   VECNA_ERR_ARGUMENT without statistics or with rows of one side alone; VECNA_ERR_DIM;
+ *           VECNA_ERR_SPACE for rows of another model; VECNA_ERR_VALUE (position: the row);
+ *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY.
+ * Source:   docs/translators.md. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_translate_prior(const vecna_map *prior, vecna_view source,
+                                                         vecna_view target,
+                                                         const vecna_translate_options *options,
+                                                         vecna_map **out, vecna_error *err);
+
 #define VECNA_FIT_ROWS_MIN ((size_t)8)
+#define VECNA_FIT_ROWS_MIN_PRIOR ((size_t)2) /* with a prior, or an update */
 
 /* Weights from elsewhere: a principal component analysis, a matrix of another tool. */
 typedef struct vecna_map_weights {
@@ -200,9 +233,22 @@ typedef struct vecna_truth {
 
 /* Why a verdict came out, beside the VECNA_REASON_* of vecna/eval.h. */
 enum {
-    VECNA_REASON_FEW_ROWS = 1 << 8,  /* FAIL: too few rows to be judged by */
+    VECNA_REASON_FEW_ROWS = 1 << 8, /* FAIL: too few rows to be judged by */
+    VECNA_REASON_NOT_JUDGED =
+        1 << 12,                     /* WARN: no pair of the own to judge by; it is a prior's map */
     VECNA_REASON_NOT_NEEDED = 1 << 9 /* WARN: untranslated rows do as well: one space, not two */
 };
+
+/* A weight of the prior that was tried. */
+typedef struct vecna_prior_trial {
+    double weight; /* of one of its pairs; 0: the own pairs alone; infinity: the prior alone, about
+                       the own means */
+    double score;  /* as of a candidate */
+    double gain;   /* over the weight that stands without evidence against it */
+    double gain_se;
+    int chosen;
+} vecna_prior_trial;
+enum { VECNA_PRIOR_TRIALS = 8 };
 
 typedef struct vecna_report {
     size_t rows;        /* pairs given */
@@ -221,6 +267,12 @@ typedef struct vecna_report {
     vecna_truth truth;                 /* that the verdict stands on */
     vecna_truth neighbours;            /* the native neighbours, when truth is judged queries */
     double min_retention;
+    double prior_rows;       /* behind the prior, or the map that was updated; 0: none */
+    double prior_weight;     /* of one of them */
+    double prior_mean_share; /* of its means in the map's */
+    int updated;             /* 1: an update; the figures are of the new pairs alone */
+    vecna_prior_trial prior_trials[VECNA_PRIOR_TRIALS]; /* (prior_trial_count) */
+    size_t prior_trial_count;
     vecna_verdict verdict;
     unsigned reasons;
 } vecna_report;
@@ -249,7 +301,9 @@ typedef struct vecna_map_info {
     size_t rows_fit;
     vecna_verdict verdict;
     unsigned reasons;
-    uint64_t checksum; /* of the tensors: names a map */
+    uint64_t checksum;           /* of the tensors: names a map */
+    double statistics_rows;      /* behind the statistics that it keeps; 0: it keeps none */
+    vecna_statistics statistics; /* and what they are kept as */
 } vecna_map_info;
 
 VECNA_API vecna_map_info vecna_map_about(const vecna_map *map);

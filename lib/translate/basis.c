@@ -48,6 +48,18 @@ static vecna_status no_direction(vecna_error *err) {
                            "all source rows are the same: there is nothing to learn a map from");
 }
 
+/* The prior's share of both means. */
+static void move_means(const vni_pairs *pairs, double share, vni_basis *basis) {
+    const vni_statistics *prior = pairs->prior.statistics;
+    for (size_t j = 0; j < basis->source_dim; j++) {
+        basis->source_mean[j] += share * (prior->source_mean[j] - basis->source_mean[j]);
+    }
+    for (size_t j = 0; j < basis->target_dim; j++) {
+        basis->target_mean[j] += share * (prior->target_mean[j] - basis->target_mean[j]);
+    }
+    basis->prior_share = share;
+}
+
 /* dim x dim: eigenvectors of the centred square. */
 static vecna_status basis_of_moments(const vni_moments *moments, const vni_pairs *pairs,
                                      vni_basis *basis, vecna_error *err) {
@@ -71,6 +83,16 @@ static vecna_status basis_of_moments(const vni_moments *moments, const vni_pairs
             cross.data[i * q + j] = moments->cross[i * q + j] - mean * moments->sum_target[j];
         }
     }
+    double own_energy = moments->target_energy;
+    for (size_t i = 0; i < p; i++) {
+        own_energy += square.data[i * p + i];
+    }
+    for (size_t j = 0; j < q; j++) {
+        own_energy -= moments->sum_target[j] * moments->sum_target[j] / count;
+    }
+    if (pairs->prior.statistics) {
+        vni_prior_add(pairs, moments, square.data, cross.data);
+    }
     status = vni_dense_eigen(&square, values, err);
     if (status) {
         goto done;
@@ -93,6 +115,10 @@ static vecna_status basis_of_moments(const vni_moments *moments, const vni_pairs
     for (size_t j = 0; j < q; j++) {
         basis->target_mean[j] = pairs->target_centre[j] + moments->sum_target[j] / count;
         energy -= moments->sum_target[j] * moments->sum_target[j] / count;
+    }
+    if (pairs->prior.statistics) {
+        energy += vni_prior_energy(pairs, moments);
+        move_means(pairs, vni_prior_share(pairs, moments, own_energy), basis);
     }
     basis->target_energy = energy > 0 ? energy : 0;
     vni_dense vectors = {basis->vectors, p, rank};
@@ -239,8 +265,17 @@ vecna_status vni_basis_new(const vni_moments *moments, const vni_pairs *pairs, c
                        .rows = count,
                        .source_dim = pairs->source.dim,
                        .target_dim = pairs->target.dim};
-    vecna_status status = moments ? basis_of_moments(moments, pairs, &basis, err)
-                                  : basis_of_rows(pairs, rows, count, &basis, err);
+    vni_moments own = {0};
+    vecna_status status = VECNA_OK;
+    if (!moments && pairs->prior.statistics) { /* sums of the prior want sums beside them */
+        status = vni_moments_new(basis.source_dim, basis.target_dim, basis.allocator, &own, err);
+        status = status ? status : vni_moments_add_rows(&own, pairs, rows, count, err);
+        moments = &own;
+    }
+    status = status    ? status
+             : moments ? basis_of_moments(moments, pairs, &basis, err)
+                       : basis_of_rows(pairs, rows, count, &basis, err);
+    vni_moments_free(&own);
     if (status) {
         goto fail;
     }

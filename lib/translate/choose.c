@@ -36,6 +36,12 @@ static const evidence for_queries = {1, 0.01};
 static const evidence for_numbers = {1, 0}; /* only a method's numbers are chosen */
 static const evidence for_nothing = {HUGE_VAL, HUGE_VAL};
 
+/* A prior's pairs beside own ones: what stands, as a total of rows, and what is tried. */
+#define PRIOR_ROWS_STANDING 4000.0
+#define PRIOR_ERRORS 2 /* standard errors of the gain */
+static const double prior_weights[] = {1, 0.25, 0.0625, 0.015625, HUGE_VAL, 0};
+enum { PRIOR_WEIGHTS = 6, PRIOR_WEIGHTS_IN_REPORT = 4, PRIOR_FOLDS = 3, ROWS_ALONE = 16 };
+
 #define SAME_GEOMETRY 0.99 /* centred cosine from which a plain rotation is all there is */
 
 /* One held-out fold. */
@@ -491,6 +497,9 @@ static vecna_status compare_all(comparison *c, size_t *chosen, vecna_error *err)
     double lambda = given.lambda;
     const int role_query = c->fit->options->role == VECNA_ROLE_QUERY;
     const evidence *needed = !automatic ? &for_numbers : role_query ? &for_queries : &for_documents;
+    if (c->fit->pairs.prior.statistics && c->queries < QUERIES_WORTH_ASKING) {
+        needed = &for_nothing; /* a handful of own pairs chooses nothing */
+    }
     if (!(given.lambda > 0)) { /* the path: 1e-4 .. 1e2, half decades */
         for (int i = 0; i < LAMBDAS && !status; i++) {
             vecna_recipe ridge = {.method = VECNA_METHOD_RIDGE, .lambda = pow(10, -4 + 0.5 * i)};
@@ -529,6 +538,93 @@ static vecna_status compare_all(comparison *c, size_t *chosen, vecna_error *err)
     return VECNA_OK;
 }
 
+/* ---- how much a prior weighs ------------------------------------------------------------------ */
+
+/* The recipe that stands, with numbers that suit any prior. */
+static vecna_recipe standing_recipe(const vecna_translate_options *o) {
+    vecna_recipe r = o->recipe;
+    if (r.method == VECNA_METHOD_AUTO || (r.method == VECNA_METHOD_REDUCED_RANK && !r.rank)) {
+        r.method = o->role == VECNA_ROLE_QUERY ? VECNA_METHOD_PROCRUSTES : VECNA_METHOD_BLEND;
+    }
+    r.lambda = r.lambda > 0 ? r.lambda : 1;
+    r.share = r.share > 0 ? r.share : 0.6;
+    r.exponent = r.exponent > 0 ? r.exponent : 0.5;
+    return r;
+}
+
+/* Score the standing recipe with one weight of the prior; scores (QUERIES_ASKED). */
+static vecna_status try_weight(const vni_fit *fit, const vni_moments *moments, const size_t *rows,
+                               size_t count, size_t fold_limit, double *scores, size_t *queries,
+                               vecna_error *err) {
+    vecna_status status = VECNA_ERR_MEMORY;
+    comparison *c = vecna_allocate_zero(fit->pairs.allocator, 1, sizeof *c);
+    if (!c) {
+        return vecna_error_set(err, status, -1, "no memory to weigh a prior");
+    }
+    c->fit = fit;
+    c->allocator = fit->pairs.allocator;
+    c->dim = fit->pairs.target.dim;
+    c->fold_limit = fold_limit;
+    status = hold_out_folds(c, moments, rows, count, err);
+    status = status ? status : ask_native(c, err);
+    status = status ? status : project_sample(c, err);
+    status = status ? status : try_recipe(c, standing_recipe(fit->options), err);
+    if (!status) {
+        *queries = c->queries;
+        memcpy(scores, c->scores, c->queries * sizeof *scores);
+    }
+    free_comparison(c);
+    vecna_release(fit->pairs.allocator, c);
+    return status;
+}
+
+/* The weight of best retrieval on held-out own pairs, against two standard errors of the gain. */
+static vecna_status weigh_prior(const vni_fit *fit, const vni_moments *moments, const size_t *rows,
+                                size_t count, int finally, vni_choice *out, vecna_error *err) {
+    const vni_prior *prior = &fit->pairs.prior;
+    const double unit = fmin(1, PRIOR_ROWS_STANDING / prior->statistics->count);
+    const size_t trials = finally ? PRIOR_WEIGHTS : PRIOR_WEIGHTS_IN_REPORT;
+    size_t queries = 0, chosen = 0;
+    vecna_status status = VECNA_OK;
+    double *scores =
+        vecna_allocate(fit->pairs.allocator, (size_t)PRIOR_WEIGHTS * QUERIES_ASKED, sizeof *scores);
+    if (!scores) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to weigh a prior");
+    }
+    for (size_t t = 0; t < trials && !status; t++) {
+        vni_fit leaning = *fit;
+        vecna_prior_trial *trial = &out->trials[t];
+        *trial = (vecna_prior_trial){.weight = unit * prior_weights[t]};
+        leaning.pairs.prior.weight = isinf(trial->weight) ? 1e6 : trial->weight;
+        if (trial->weight == 0) {
+            leaning.pairs.prior.statistics = NULL;
+            if (count < ROWS_ALONE) {
+                break;
+            }
+        }
+        status = try_weight(&leaning, moments, rows, count, finally ? PRIOR_FOLDS : FOLDS_IN_REPORT,
+                            scores + t * QUERIES_ASKED, &queries, err);
+        double sum = 0, square = 0, n = (double)queries;
+        for (size_t i = 0; i < queries && !status; i++) {
+            double d = scores[t * QUERIES_ASKED + i] - scores[i];
+            trial->score += scores[t * QUERIES_ASKED + i] / n;
+            sum += d;
+            square += d * d;
+        }
+        trial->gain = n > 0 ? sum / n : 0;
+        trial->gain_se = n > 0 ? sqrt(fmax(0, square / n - trial->gain * trial->gain) / n) : 0;
+        if (queries >= QUERIES_WORTH_ASKING && trial->gain > 1e-12 &&
+            trial->gain > PRIOR_ERRORS * trial->gain_se && trial->gain > out->trials[chosen].gain) {
+            chosen = t;
+        }
+        out->trial_count = t + 1;
+    }
+    out->trials[chosen].chosen = 1;
+    out->prior_weight = isinf(out->trials[chosen].weight) ? 1e6 : out->trials[chosen].weight;
+    vecna_release(fit->pairs.allocator, scores);
+    return status;
+}
+
 int vni_recipe_rotates(const vecna_recipe *recipe) {
     return recipe->method != VECNA_METHOD_RIDGE && recipe->method != VECNA_METHOD_REDUCED_RANK &&
            recipe->method != VECNA_METHOD_FAMILY;
@@ -556,10 +652,23 @@ vecna_status vni_choose(const vni_fit *fit, const vni_moments *moments, const si
     const vecna_allocator *allocator = fit->pairs.allocator;
     vecna_candidate *candidates = NULL;
     size_t chosen = 0;
+    const vni_prior *prior = &fit->pairs.prior;
+    vni_choice found = {.allocator = allocator,
+                        .recipe = fit->options->recipe,
+                        .prior_weight = prior->one_mean ? 1 : fit->options->prior_weight};
+    if (prior->statistics && !(found.prior_weight > 0)) {
+        vecna_status weighed = weigh_prior(fit, moments, rows, count, finally, &found, err);
+        if (weighed) {
+            return weighed;
+        }
+    }
     if (vni_recipe_is_whole(&fit->options->recipe)) {
-        *out = (vni_choice){.allocator = allocator, .recipe = fit->options->recipe};
+        *out = found;
         return VECNA_OK;
     }
+    vni_fit leaning = *fit;
+    leaning.pairs.prior.weight = found.prior_weight;
+    fit = &leaning;
     comparison *c = vecna_allocate_zero(allocator, 1, sizeof *c);
     if (!c) {
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to compare recipes");
@@ -582,10 +691,12 @@ vecna_status vni_choose(const vni_fit *fit, const vni_moments *moments, const si
     }
     memcpy(candidates, c->candidates, c->candidate_count * sizeof *candidates);
     candidates[chosen].chosen = 1;
-    *out = (vni_choice){allocator,  candidates[chosen].recipe,
-                        candidates, c->candidate_count,
-                        c->count,   c->fold_count,
-                        {0}};
+    found.recipe = candidates[chosen].recipe;
+    found.candidates = candidates;
+    found.candidate_count = c->candidate_count;
+    found.rows = c->count;
+    found.folds = c->fold_count;
+    *out = found;
     if (c->fold_count == 1) {
         out->basis = c->folds[0].basis;
         c->folds[0].basis = (vni_basis){0};

@@ -13,6 +13,8 @@
  * strict, never too kind. */
 #include "translate/fit_impl.h"
 
+#include <string.h>
+
 vecna_status vni_progress(const vni_fit *fit, const char *stage, double share, vecna_error *err) {
     const vecna_translate_options *o = fit->options;
     if (!o->progress) {
@@ -50,6 +52,7 @@ static vecna_status fill_report(vni_fitting *f, vecna_error *err) {
     r->rows_fit = f->row_count;
     r->rows_report = rows;
     r->folds_report = f->folds;
+    r->prior_rows = f->fit.pairs.prior.statistics ? f->fit.pairs.prior.statistics->count : 0;
     r->min_retention = f->options.min_retention > 0 ? f->options.min_retention
                        : f->judgements              ? VECNA_MIN_RETENTION_JUDGED
                                                     : VECNA_MIN_RETENTION_NEIGHBOURS;
@@ -66,6 +69,36 @@ static vecna_status fingerprint(const vni_fitting *f, vecna_map *map, vecna_erro
     return status ? status : vecna_space_of(f->fit.pairs.target, &target, &map->target_space, err);
 }
 
+/* Sums over the fitted pairs, and what they lean on. */
+static vecna_status keep_statistics(const vni_fitting *f, const vni_moments *sums, vecna_map *map,
+                                    vecna_error *err) {
+    const vni_prior *prior = &f->fit.pairs.prior;
+    if (f->options.statistics == VECNA_STATISTICS_NONE) {
+        return VECNA_OK;
+    }
+    vecna_status status =
+        vni_statistics_of(&f->fit.pairs, sums, f->split.order, f->row_count, &map->statistics, err);
+    if (!status && prior->statistics) {
+        vni_statistics_join(map->statistics, prior->statistics, prior->weight, prior->one_mean);
+    }
+    return !status && f->options.statistics == VECNA_STATISTICS_F16
+               ? vni_statistics_halve(map->statistics, map->allocator, err)
+               : status;
+}
+
+/* What the prior has done. */
+static void tell_prior(const vni_fitting *f, const vni_basis *basis, vecna_report *report) {
+    const vni_prior *prior = &f->fit.pairs.prior;
+    if (!prior->statistics) {
+        return;
+    }
+    report->prior_weight = prior->weight;
+    report->prior_mean_share = basis->prior_share;
+    report->updated = prior->one_mean;
+    report->prior_trial_count = f->choice.trial_count;
+    memcpy(report->prior_trials, f->choice.trials, sizeof report->prior_trials);
+}
+
 static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     const vni_pairs *pairs = &f->fit.pairs;
     const vni_moments *sums = f->moments.memory ? &f->moments : NULL;
@@ -76,6 +109,7 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     if (f->folds > 1) {
         vni_choice_free(&f->choice);
         status = vni_choose(&f->fit, sums, f->split.order, f->row_count, 1, &f->choice, err);
+        f->fit.pairs.prior.weight = f->choice.prior_weight;
     }
     status = status ? status
                     : vni_basis_new(sums, pairs, f->split.order, f->row_count,
@@ -102,7 +136,7 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     map->recipe = f->choice.recipe;
     map->normalized = f->fit.normalized;
     map->source_normalized = f->source_normalized;
-    map->rows_fit = f->row_count;
+    map->rows_fit = f->row_count + (f->options.update ? f->options.update->rows_fit : 0);
     map->report = f->report;
     map->report.rows_select = f->choice.rows;
     map->report.folds_select = f->choice.folds;
@@ -113,7 +147,9 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     map->has_report = 1;
     map->verdict = map->report.verdict;
     map->reasons = map->report.reasons;
+    tell_prior(f, &basis, &map->report);
     status = fingerprint(f, map, err);
+    status = status ? status : keep_statistics(f, sums, map, err);
     if (status) {
         goto fail;
     }
@@ -168,6 +204,7 @@ vecna_status vecna_translate_fit(vecna_view source, vecna_view target,
     f.allocator = f.options.allocator;
     f.fit.options = &f.options;
     vecna_status status = vni_fit_take_rows(&f, source, target, err);
+    status = status ? status : vni_fit_take_prior(&f, err);
     status = status ? status : vni_progress(&f.fit, "grouping", 0, err);
     status = status ? status : vni_fit_arrange(&f, err);
     status = status ? status : vni_fit_plan(&f, err);

@@ -187,6 +187,7 @@ static vecna_status shuffle_fold(vni_fitting *f, const size_t *rows, size_t coun
         list[most + i] = rows[(i + most / 2) % most];
     }
     vni_pairs pairs = f->fit.pairs;
+    pairs.prior.statistics = NULL; /* it would do the pairs' work */
     vni_gather(pairs.source, list, most, vecna_matrix_dense(room, most, p));
     vni_gather(pairs.target, list + most, most, vecna_matrix_dense(room + most * p, most, q));
     pairs.source = vecna_view_dense(room, most, p);
@@ -265,6 +266,7 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
     const vni_moments *sums = moments.memory ? &moments : NULL;
     status =
         status ? status : vni_choose(&f->fit, sums, train, trained, f->folds == 1, &f->choice, err);
+    f->fit.pairs.prior.weight = f->choice.prior_weight;
     if (!status &&
         f->choice.basis.rank) { /* what chose has seen enough: three parts, no fourth fit */
         basis = f->choice.basis;

@@ -40,6 +40,9 @@ typedef struct vni_fitting {
  * queries and find their means. */
 VECNA_CHECK vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, vecna_view target,
                                            vecna_error *err);
+/* The statistics of the map that the options name as prior or to be updated; does it go with the
+ * rows? */
+VECNA_CHECK vecna_status vni_fit_take_prior(vni_fitting *f, vecna_error *err);
 VECNA_CHECK vecna_status vni_fit_arrange(vni_fitting *f, vecna_error *err);
 /* Means of the query sample, where there is one and the role wants it. */
 vni_means vni_fit_means(const vni_fitting *f);

@@ -64,10 +64,18 @@ static vecna_status check_shapes(vecna_view source, vecna_view target,
                                "%zu source rows and %zu target rows: a pair is one row of each",
                                source.rows, target.rows);
     }
-    if (source.rows < VECNA_FIT_ROWS_MIN || !source.dim || !target.dim) {
+    const size_t least = o->prior || o->update ? VECNA_FIT_ROWS_MIN_PRIOR : VECNA_FIT_ROWS_MIN;
+    if (source.rows < least || !source.dim || !target.dim) {
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                "%zu pairs of %zu and %zu dimensions: at least %zu pairs are needed",
-                               source.rows, source.dim, target.dim, VECNA_FIT_ROWS_MIN);
+                               source.rows, source.dim, target.dim, least);
+    }
+    if (!(o->prior_weight >= 0) || !isfinite(o->prior_weight) ||
+        (unsigned)o->statistics > VECNA_STATISTICS_NONE) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "a prior's weight of %g, statistics of kind %d: the weight is above "
+                               "0, the kind one of vecna_statistics",
+                               o->prior_weight, (int)o->statistics);
     }
     if (q->source.rows != q->target.rows ||
         (q->source.rows && (q->source.dim != source.dim || q->target.dim != target.dim))) {
@@ -130,7 +138,8 @@ vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, vecna_view tar
                                f->centres,
                                f->centres + source.dim,
                                f->options.pool,
-                               f->allocator};
+                               f->allocator,
+                               {NULL, 0, 0}};
     vecna_linalg_sum_add(f->fit.pairs.source, f->centres);
     vecna_linalg_sum_add(f->fit.pairs.target, f->centres + source.dim);
     for (size_t j = 0; j < source.dim + target.dim; j++) {

@@ -1,6 +1,7 @@
 /* The report as JSON: what `vecna fit --json` prints, and what a map file carries. */
 #include "translate/translate_impl.h"
 
+#include <math.h>
 #include <string.h>
 
 static void put_number(vecna_json_writer *w, const char *key, double value) {
@@ -103,6 +104,35 @@ static void put_candidates(vecna_json_writer *w, const vecna_report *report) {
     vecna_json_write_array_end(w);
 }
 
+/* What the map leans on, and what each weight of it was worth. */
+static void put_prior(vecna_json_writer *w, const vecna_report *report) {
+    vecna_json_write_key(w, report->updated ? "update" : "prior");
+    vecna_json_write_object_begin(w);
+    put_number(w, "rows", report->prior_rows);
+    put_number(w, "weight", report->prior_weight);
+    put_number(w, "mean_share", report->prior_mean_share);
+    vecna_json_write_key(w, "weights");
+    vecna_json_write_array_begin(w);
+    for (size_t i = 0; i < report->prior_trial_count; i++) {
+        const vecna_prior_trial *one = &report->prior_trials[i];
+        vecna_json_write_object_begin(w);
+        vecna_json_write_key(w, "weight");
+        if (isinf(one->weight)) {
+            vecna_json_write_string(w, "prior alone");
+        } else {
+            vecna_json_write_f64(w, one->weight);
+        }
+        put_number(w, "score", one->score);
+        put_number(w, "gain", one->gain);
+        put_number(w, "gain_se", one->gain_se);
+        vecna_json_write_key(w, "chosen");
+        vecna_json_write_bool(w, one->chosen);
+        vecna_json_write_object_end(w);
+    }
+    vecna_json_write_array_end(w);
+    vecna_json_write_object_end(w);
+}
+
 static void put_report(vecna_json_writer *w, const vecna_map *map) {
     const vecna_report *report = &map->report;
     char reason[VECNA_REASON_BYTES];
@@ -124,11 +154,16 @@ static void put_report(vecna_json_writer *w, const vecna_map *map) {
     put_count(w, "source_rank", report->rank);
     put_interval(w, "cosine", &report->cosine);
     put_number(w, "cosine_mean_vector", report->cosine_mean_vector);
-    put_truth(w, "truth", &report->truth);
-    if (strcmp(report->truth.name, report->neighbours.name) != 0) {
+    if (report->rows_report > 0) {
+        put_truth(w, "truth", &report->truth);
+    }
+    if (report->rows_report > 0 && strcmp(report->truth.name, report->neighbours.name) != 0) {
         put_truth(w, "neighbours", &report->neighbours);
     }
     put_candidates(w, report);
+    if (report->prior_rows > 0) {
+        put_prior(w, report);
+    }
     vecna_json_write_object_end(w);
 }
 

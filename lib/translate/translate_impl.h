@@ -31,7 +31,8 @@ struct vecna_map {
     uint64_t checksum;
     vecna_verdict verdict;
     unsigned reasons;
-    vecna_space *source_space; /* fingerprints; NULL none */
+    struct vni_statistics *statistics; /* of the pairs behind it; NULL none */
+    vecna_space *source_space;         /* fingerprints; NULL none */
     vecna_space *target_space;
     int has_report;
     vecna_report report;
@@ -97,6 +98,26 @@ typedef struct vni_moments {
     double target_energy;
 } vni_moments;
 
+/* What a map keeps of its pairs (statistics.c). One allocation, and `half`. */
+typedef struct vni_statistics {
+    size_t source_dim, target_dim;
+    double count; /* of pairs; a fraction where some count less */
+    double *source_mean;
+    double *target_mean;  /* behind the source's */
+    double target_energy; /* sum of squares of the targets about their mean */
+    float *square;        /* lower triangle, row by row, of the sums of products about the mean */
+    float *cross;         /* (source dim, target dim), behind the square */
+    uint16_t *half;       /* both as 16-bit numbers of the scales, for a small file; NULL none */
+    double square_scale, cross_scale;
+} vni_statistics;
+
+/* Sums of other pairs that a fit leans on (prior.c). */
+typedef struct vni_prior {
+    const vni_statistics *statistics; /* NULL: none */
+    double weight;                    /* of one of its pairs; an own pair weighs 1 */
+    int one_mean; /* 1: both are of one kind, an update; 0: own means, shrunk towards its means */
+} vni_prior;
+
 /* The pairs as a fit sees them: rows normalised where their space is, and the centre of all. */
 typedef struct vni_pairs {
     vecna_view source;
@@ -105,6 +126,7 @@ typedef struct vni_pairs {
     const double *target_centre;
     vecna_pool *pool;
     const vecna_allocator *allocator;
+    vni_prior prior;
 } vni_pairs;
 
 VECNA_CHECK vecna_status vni_moments_new(size_t source_dim, size_t target_dim,
@@ -116,6 +138,36 @@ VECNA_CHECK vecna_status vni_moments_add_rows(vni_moments *moments, const vni_pa
                                               const size_t *rows, size_t count, vecna_error *err);
 /* out = whole - part; out may be whole. */
 void vni_moments_subtract(const vni_moments *whole, const vni_moments *part, vni_moments *out);
+
+VECNA_CHECK vecna_status vni_statistics_new(size_t source_dim, size_t target_dim,
+                                            const vecna_allocator *allocator, vni_statistics **out,
+                                            vecna_error *err);
+void vni_statistics_free(vni_statistics *statistics, const vecna_allocator *allocator);
+VECNA_CHECK vecna_status vni_statistics_copy(const vni_statistics *from,
+                                             const vecna_allocator *allocator, vni_statistics **out,
+                                             vecna_error *err);
+/* Of the listed pairs; moments are theirs, or NULL. The prior is left out. */
+VECNA_CHECK vecna_status vni_statistics_of(const vni_pairs *pairs, const vni_moments *moments,
+                                           const size_t *rows, size_t count, vni_statistics **out,
+                                           vecna_error *err);
+/* square (p, p) and cross (p, q) += weight * the sums. */
+void vni_statistics_add(const vni_statistics *statistics, double weight, double *square,
+                        double *cross);
+/* statistics += weight * other; one_mean: about the mean of both, otherwise each about its own, and
+ * the means stay. */
+void vni_statistics_join(vni_statistics *statistics, const vni_statistics *other, double weight,
+                         int one_mean);
+/* Round the sums to what 16 bits hold, and keep these. */
+VECNA_CHECK vecna_status vni_statistics_halve(vni_statistics *statistics,
+                                              const vecna_allocator *allocator, vecna_error *err);
+
+/* What pairs->prior does to sums about the pairs' own means; m are the pairs' moments. */
+void vni_prior_add(const vni_pairs *pairs, const vni_moments *m, double *square, double *cross);
+/* Share of the prior's means in the means of a fit, 0 .. 1; own_energy: of both sides about their own
+ * means. */
+double vni_prior_share(const vni_pairs *pairs, const vni_moments *m, double own_energy);
+/* What it adds to the energy of the targets. */
+double vni_prior_energy(const vni_pairs *pairs, const vni_moments *m);
 
 /* Thin eigenbasis of the centred source rows, and what all methods need in it. With C the cross
  * products in the basis, source' target = vectors C. One allocation. */
@@ -135,6 +187,7 @@ typedef struct vni_basis {
     double target_energy;  /* sum of squares of the centred targets */
     double rotated_energy; /* of the rotated sources */
     double nuclear;        /* sum of S */
+    double prior_share;    /* of the prior's means in the means above */
 } vni_basis;
 
 /* From sums, for rows at least about source dim, or from the rows themselves when they are fewer
@@ -237,6 +290,9 @@ typedef struct vni_choice {
     size_t candidate_count;
     size_t rows; /* on which they were compared */
     size_t folds;
+    double prior_weight; /* chosen, or the one given */
+    vecna_prior_trial trials[VECNA_PRIOR_TRIALS];
+    size_t trial_count;
     vni_basis basis; /* with one fold: of the rows beside it; rank 0 otherwise */
 } vni_choice;
 

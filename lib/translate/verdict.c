@@ -6,6 +6,7 @@
 
 /* Fewer reported rows than this say nothing: among 30 rows chance alone finds a neighbour often. */
 #define ROWS_WORTH_JUDGING 30
+#define ROWS_TO_REFUTE_A_PRIOR 200
 
 void vni_report_judge(vecna_report *report) {
     unsigned reasons = 0;
@@ -22,7 +23,17 @@ void vni_report_judge(vecna_report *report) {
         verdict = VECNA_VERDICT_WARN;
         reasons = VECNA_REASON_NOT_NEEDED;
     }
-    if (report->rows_report < ROWS_WORTH_JUDGING) {
+    const vecna_interval *kept = &report->truth.retention.retention;
+    if (report->prior_rows >
+        0) { /* which was judged on pairs of its own: few rows must not refute it */
+        const int open = (reasons == VECNA_REASON_RETENTION && others_cleared) ||
+                         report->rows_report < ROWS_WORTH_JUDGING;
+        if (report->rows_report < ROWS_TO_REFUTE_A_PRIOR && open &&
+            kept->high >= report->min_retention) {
+            verdict = VECNA_VERDICT_WARN;
+            reasons = VECNA_REASON_FEW_ROWS;
+        }
+    } else if (report->rows_report < ROWS_WORTH_JUDGING) {
         verdict = VECNA_VERDICT_FAIL;
         reasons |= VECNA_REASON_FEW_ROWS;
     }
@@ -34,7 +45,17 @@ void vecna_report_reason(const vecna_report *report, char out[VECNA_REASON_BYTES
     const vecna_truth *truth = &report->truth;
     const vecna_retention *kept = &truth->retention;
     const size_t room = VECNA_REASON_BYTES;
-    if (report->reasons & VECNA_REASON_FEW_ROWS) {
+    if (report->reasons & VECNA_REASON_NOT_JUDGED) {
+        snprintf(out, room,
+                 "the prior's map, judged on its own %.0f pairs and on none of yours; 50 pairs of "
+                 "yours would say whether it holds",
+                 report->prior_rows);
+    } else if (report->reasons & VECNA_REASON_FEW_ROWS && report->prior_rows > 0) {
+        snprintf(out, room,
+                 "leans on %.0f pairs of another; %zu own rows to judge by are too few to say "
+                 "whether it holds for yours: give more, up to %d",
+                 report->prior_rows, report->rows_report, ROWS_TO_REFUTE_A_PRIOR);
+    } else if (report->reasons & VECNA_REASON_FEW_ROWS) {
         snprintf(out, room,
                  "%zu rows to judge by are too few to say anything; give at least 200 pairs",
                  report->rows_report);

@@ -1,0 +1,63 @@
+/* The map that a fit leans on, or whose pairs it adds to: does it go with the rows, and where is it? */
+#include "translate/fit_impl.h"
+
+#include <string.h>
+
+static vecna_status check_prior(const vni_fitting *f, const vecna_map *map, const char *what,
+                                vecna_error *err) {
+    const vni_pairs *pairs = &f->fit.pairs;
+    if (!map->statistics) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "the map to %s keeps no statistics of its pairs: it was fitted "
+                               "without them, or by an earlier version; fit it again",
+                               what);
+    }
+    if (map->source_dim != pairs->source.dim || map->target_dim != pairs->target.dim) {
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "the map to %s goes from %zu to %zu dimensions, the pairs from %zu "
+                               "to %zu: it must be of the same two models",
+                               what, map->source_dim, map->target_dim, pairs->source.dim,
+                               pairs->target.dim);
+    }
+    if (map->source_normalized != f->source_normalized ||
+        (map->normalized && !f->fit.normalized && !f->options.keep_length)) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "the map to %s was fitted on rows of %s and these have %s: bring "
+                               "both to length 1, or neither",
+                               what, map->source_normalized ? "length 1" : "other lengths",
+                               f->source_normalized ? "length 1" : "other lengths");
+    }
+    vecna_status status = VECNA_OK;
+    if (map->source_space) {
+        status = vecna_space_require(map->source_space, pairs->source, f->allocator, err);
+    }
+    if (!status && map->target_space) {
+        status = vecna_space_require(map->target_space, pairs->target, f->allocator, err);
+    }
+    return status;
+}
+
+vecna_status vni_fit_take_prior(vni_fitting *f, vecna_error *err) {
+    vecna_translate_options *o = &f->options;
+    const vecna_map *map = o->update ? o->update : o->prior;
+    if (!map) {
+        return VECNA_OK;
+    }
+    if (o->update && o->prior) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "a map cannot be updated and lean on a prior at once: update it, "
+                               "then fit with it as the prior");
+    }
+    vecna_status status = check_prior(f, map, o->update ? "update" : "lean on", err);
+    if (status) {
+        return status;
+    }
+    o->source_name = o->source_name ? o->source_name : map->source_name;
+    o->target_name = o->target_name ? o->target_name : map->target_name;
+    if (o->update) { /* what it is stays, unless it is said otherwise */
+        o->role = map->role;
+        o->recipe = o->recipe.method == VECNA_METHOD_AUTO ? map->recipe : o->recipe;
+    }
+    f->fit.pairs.prior = (vni_prior){map->statistics, 1, o->update != NULL};
+    return VECNA_OK;
+}
