@@ -173,7 +173,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_translate_prior(const vecna_map *prior,
                                                          vecna_map **out, vecna_error *err);
 
 #define VECNA_FIT_ROWS_MIN ((size_t)8)
-#define VECNA_FIT_ROWS_MIN_PRIOR ((size_t)2) /* with a prior, or an update */
+#define VECNA_FIT_ROWS_MIN_PRIOR ((size_t)4) /* with a prior, or an update */
 
 /* Weights from elsewhere: a principal component analysis, a matrix of another tool. */
 typedef struct vecna_map_weights {

@@ -40,7 +40,7 @@ static const evidence for_nothing = {HUGE_VAL, HUGE_VAL};
 #define PRIOR_ROWS_STANDING 4000.0
 #define PRIOR_ERRORS 2 /* standard errors of the gain */
 static const double prior_weights[] = {1, 0.25, 0.0625, 0.015625, HUGE_VAL, 0};
-enum { PRIOR_WEIGHTS = 6, PRIOR_WEIGHTS_IN_REPORT = 4, PRIOR_FOLDS = 3, ROWS_ALONE = 16 };
+enum { PRIOR_WEIGHTS = 6, PRIOR_WEIGHTS_IN_REPORT = 3, PRIOR_FOLDS = 3, ROWS_ALONE = 16 };
 
 #define SAME_GEOMETRY 0.99 /* centred cosine from which a plain rotation is all there is */
 
@@ -598,9 +598,6 @@ static vecna_status weigh_prior(const vni_fit *fit, const vni_moments *moments, 
         leaning.pairs.prior.weight = isinf(trial->weight) ? 1e6 : trial->weight;
         if (trial->weight == 0) {
             leaning.pairs.prior.statistics = NULL;
-            if (count < ROWS_ALONE) {
-                break;
-            }
         }
         status = try_weight(&leaning, moments, rows, count, finally ? PRIOR_FOLDS : FOLDS_IN_REPORT,
                             scores + t * QUERIES_ASKED, &queries, err);
@@ -656,6 +653,14 @@ vecna_status vni_choose(const vni_fit *fit, const vni_moments *moments, const si
     vni_choice found = {.allocator = allocator,
                         .recipe = fit->options->recipe,
                         .prior_weight = prior->one_mean ? 1 : fit->options->prior_weight};
+    if (prior->statistics && count < ROWS_ALONE) { /* a handful of own pairs chooses nothing */
+        found.recipe = standing_recipe(fit->options);
+        if (!(found.prior_weight > 0)) {
+            found.prior_weight = fmin(1, PRIOR_ROWS_STANDING / prior->statistics->count);
+        }
+        *out = found;
+        return VECNA_OK;
+    }
     if (prior->statistics && !(found.prior_weight > 0)) {
         vecna_status weighed = weigh_prior(fit, moments, rows, count, finally, &found, err);
         if (weighed) {

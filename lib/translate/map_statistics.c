@@ -19,25 +19,12 @@ static void write_statistics(const vecna_map *map, vni_map_writing *w) {
     vni_put_number(w, keys, "count", s->count);
     vni_put_number(w, keys, "target_energy", s->target_energy);
     vni_put_text(w, keys, "type", s->half ? "f16" : "f32");
-    if (s->half) {
-        vni_put_number(w, keys, "square_scale", s->square_scale);
-        vni_put_number(w, keys, "cross_scale", s->cross_scale);
-    }
+    vni_put_number(w, keys, "square_scale", s->square_scale);
+    vni_put_number(w, keys, "cross_scale", s->cross_scale);
     vni_put_tensor(w, tensors, "source_mean", VECNA_TENSOR_F64, s->source_dim, 0, s->source_mean);
     vni_put_tensor(w, tensors, "target_mean", VECNA_TENSOR_F64, s->target_dim, 0, s->target_mean);
     vni_put_tensor(w, tensors, "square", dtype, triangle, 0, square);
     vni_put_tensor(w, tensors, "cross", dtype, s->source_dim, s->target_dim, cross);
-}
-
-/* The sums that were written as 16-bit numbers of a scale. */
-static void widen(vni_statistics *s) {
-    const size_t triangle = s->source_dim * (s->source_dim + 1) / 2;
-    const size_t all = triangle + s->source_dim * s->target_dim;
-    vecna_f16_to_float(s->square, s->half, all);
-    for (size_t i = 0; i < all; i++) {
-        s->square[i] =
-            (float)((double)s->square[i] * (i < triangle ? s->square_scale : s->cross_scale));
-    }
 }
 
 static vecna_status get_sums(const vni_map_reading *r, vni_statistics *s, int half,
@@ -49,13 +36,6 @@ static vecna_status get_sums(const vni_map_reading *r, vni_statistics *s, int ha
     void *to_square = s->square, *to_cross = s->cross;
     vecna_status status = VECNA_OK;
     if (half) {
-        const vni_range scales = {1e-30, 1e30};
-        status = vni_get_number(r, keys, "square_scale", scales, &s->square_scale, err);
-        status =
-            status ? status : vni_get_number(r, keys, "cross_scale", scales, &s->cross_scale, err);
-        if (status) {
-            return status;
-        }
         s->half =
             vecna_allocate(r->allocator, triangle + s->source_dim * s->target_dim, sizeof *s->half);
         if (!s->half) {
@@ -68,7 +48,7 @@ static vecna_status get_sums(const vni_map_reading *r, vni_statistics *s, int ha
     status = vni_get_tensor(r, tensors, "square", square, to_square, err);
     status = status ? status : vni_get_tensor(r, tensors, "cross", cross, to_cross, err);
     if (!status && half) {
-        widen(s);
+        vecna_f16_to_float(s->square, s->half, triangle + s->source_dim * s->target_dim);
     }
     return status;
 }
@@ -78,13 +58,16 @@ static vecna_status read_statistics(const vni_map_reading *r, vecna_map *map, ve
     const vni_tensor_form source = {VECNA_TENSOR_F64, p, 0}, target = {VECNA_TENSOR_F64, q, 0};
     const char *type = "";
     vni_statistics *s = NULL;
-    double count = 0, energy = 0;
+    const vni_range scales = {1e-200, 1e200};
+    double count = 0, energy = 0, square_scale = 1, cross_scale = 1;
     if (!vni_has_key(r, keys, "count")) {
         return VECNA_OK;
     }
     vecna_status status = vni_get_number(r, keys, "count", (vni_range){1e-6, 1e15}, &count, err);
     status = status ? status
                     : vni_get_number(r, keys, "target_energy", (vni_range){0, 1e300}, &energy, err);
+    status = status ? status : vni_get_number(r, keys, "square_scale", scales, &square_scale, err);
+    status = status ? status : vni_get_number(r, keys, "cross_scale", scales, &cross_scale, err);
     status = status ? status : vni_get_text(r, keys, "type", &type, err);
     if (!status && strcmp(type, "f16") != 0 && strcmp(type, "f32") != 0) {
         return vni_map_malformed(r, "its statistics are neither f16 nor f32", err);
@@ -101,6 +84,8 @@ static vecna_status read_statistics(const vni_map_reading *r, vecna_map *map, ve
     }
     s->count = count;
     s->target_energy = energy;
+    s->square_scale = square_scale;
+    s->cross_scale = cross_scale;
     status = vni_get_tensor(r, tensors, "source_mean", source, s->source_mean, err);
     status =
         status ? status : vni_get_tensor(r, tensors, "target_mean", target, s->target_mean, err);

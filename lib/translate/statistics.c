@@ -6,7 +6,8 @@
  * same to 1e-5 of its weights and 1e-6 of its output after ten updates through files (measured:
  * docs/map-format.md). Two sets are put together by
  *     S = S1 + S2 + n1 n2 / (n1 + n2) d d',   d = mean2 - mean1
- * which is exact; sums about means, not about zero, so that float32 loses nothing to a narrow cone. */
+ * which is exact; sums about means, not about zero, so that float32 loses nothing to a narrow cone.
+ * They are shares of the greatest among them, so that rows of any length fit, in 16 bits too. */
 #include "translate/translate_impl.h"
 
 #include <math.h>
@@ -58,10 +59,46 @@ vecna_status vni_statistics_copy(const vni_statistics *from, const vecna_allocat
     if (!status) {
         (*out)->count = from->count;
         (*out)->target_energy = from->target_energy;
+        (*out)->square_scale = from->square_scale;
+        (*out)->cross_scale = from->cross_scale;
         memcpy((*out)->source_mean, from->source_mean, (p + q) * sizeof(double));
         memcpy((*out)->square, from->square, (triangle(p) + p * q) * sizeof(float));
     }
     return status;
+}
+
+/* Sums of pairs about their mean, out of moments about the centre. */
+static double square_of(const vni_moments *m, size_t i, size_t j) {
+    return m->square[i * m->source_dim + j] - m->sum_source[i] / m->count * m->sum_source[j];
+}
+
+static double cross_of(const vni_moments *m, size_t i, size_t j) {
+    return m->cross[i * m->target_dim + j] - m->sum_source[i] / m->count * m->sum_target[j];
+}
+
+static double greater(double most, double value) {
+    return fabs(value) > most ? fabs(value) : most;
+}
+
+static void take_sums(vni_statistics *s, const vni_moments *m) {
+    const size_t p = s->source_dim, q = s->target_dim;
+    double square = 0, cross = 0;
+    for (size_t i = 0; i < p; i++) { /* no product is above the greatest square */
+        square = greater(square, square_of(m, i, i));
+        for (size_t j = 0; j < q; j++) {
+            cross = greater(cross, cross_of(m, i, j));
+        }
+    }
+    s->square_scale = square > 0 ? square : 1;
+    s->cross_scale = cross > 0 ? cross : 1;
+    for (size_t i = 0; i < p; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            s->square[triangle(i) + j] = (float)(square_of(m, i, j) / s->square_scale);
+        }
+        for (size_t j = 0; j < q; j++) {
+            s->cross[i * q + j] = (float)(cross_of(m, i, j) / s->cross_scale);
+        }
+    }
 }
 
 vecna_status vni_statistics_of(const vni_pairs *pairs, const vni_moments *moments,
@@ -83,22 +120,14 @@ vecna_status vni_statistics_of(const vni_pairs *pairs, const vni_moments *moment
     s->count = moments->count;
     s->target_energy = moments->target_energy;
     for (size_t i = 0; i < p; i++) {
-        const double mean = moments->sum_source[i] / s->count;
-        s->source_mean[i] = pairs->source_centre[i] + mean;
-        for (size_t j = 0; j <= i; j++) {
-            s->square[triangle(i) + j] =
-                (float)(moments->square[i * p + j] - mean * moments->sum_source[j]);
-        }
-        for (size_t j = 0; j < q; j++) {
-            s->cross[i * q + j] =
-                (float)(moments->cross[i * q + j] - mean * moments->sum_target[j]);
-        }
+        s->source_mean[i] = pairs->source_centre[i] + moments->sum_source[i] / s->count;
     }
     for (size_t j = 0; j < q; j++) {
         s->target_mean[j] = pairs->target_centre[j] + moments->sum_target[j] / s->count;
         s->target_energy -= moments->sum_target[j] * moments->sum_target[j] / s->count;
     }
     s->target_energy = s->target_energy > 0 ? s->target_energy : 0;
+    take_sums(s, moments);
     *out = s;
 done:
     vni_moments_free(&own);
@@ -109,90 +138,91 @@ void vni_statistics_add(const vni_statistics *s, double weight, double *square, 
     const size_t p = s->source_dim, q = s->target_dim;
     for (size_t i = 0; i < p; i++) {
         for (size_t j = 0; j < i; j++) {
-            const double sum = weight * (double)s->square[triangle(i) + j];
+            const double sum = weight * s->square_scale * (double)s->square[triangle(i) + j];
             square[i * p + j] += sum;
             square[j * p + i] += sum;
         }
-        square[i * p + i] += weight * (double)s->square[triangle(i) + i];
+        square[i * p + i] += weight * s->square_scale * (double)s->square[triangle(i) + i];
     }
     for (size_t i = 0; i < p * q; i++) {
-        cross[i] += weight * (double)s->cross[i];
+        cross[i] += weight * s->cross_scale * (double)s->cross[i];
     }
 }
 
-/* sum over both sets about their common mean, from sums about their own: what lies between them. */
-static double between(double count, double other) {
-    return count > 0 && other > 0 ? count * other / (count + other) : 0;
+/* Two sets while they are joined. */
+typedef struct joining {
+    const vni_statistics *s, *other;
+    double weight, apart; /* of the other; of what lies between the means */
+} joining;
+
+static double joined_square(const joining *g, size_t i, size_t j) {
+    const size_t at = triangle(i) + j;
+    return g->s->square_scale * (double)g->s->square[at] +
+           g->weight * g->other->square_scale * (double)g->other->square[at] +
+           g->apart * (g->other->source_mean[i] - g->s->source_mean[i]) *
+               (g->other->source_mean[j] - g->s->source_mean[j]);
+}
+
+static double joined_cross(const joining *g, size_t i, size_t j) {
+    const size_t at = i * g->s->target_dim + j;
+    return g->s->cross_scale * (double)g->s->cross[at] +
+           g->weight * g->other->cross_scale * (double)g->other->cross[at] +
+           g->apart * (g->other->source_mean[i] - g->s->source_mean[i]) *
+               (g->other->target_mean[j] - g->s->target_mean[j]);
+}
+
+static void join_sums(vni_statistics *s, const joining *g) {
+    const size_t p = s->source_dim, q = s->target_dim;
+    double square = 0, cross = 0;
+    for (size_t i = 0; i < p; i++) {
+        square = greater(square, joined_square(g, i, i));
+        for (size_t j = 0; j < q; j++) {
+            cross = greater(cross, joined_cross(g, i, j));
+        }
+    }
+    square = square > 0 ? square : 1;
+    cross = cross > 0 ? cross : 1;
+    for (size_t i = 0; i < p; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            s->square[triangle(i) + j] = (float)(joined_square(g, i, j) / square);
+        }
+        for (size_t j = 0; j < q; j++) {
+            s->cross[i * q + j] = (float)(joined_cross(g, i, j) / cross);
+        }
+    }
+    s->square_scale = square;
+    s->cross_scale = cross;
 }
 
 void vni_statistics_join(vni_statistics *s, const vni_statistics *other, double weight,
                          int one_mean) {
-    const size_t p = s->source_dim, q = s->target_dim;
     const double more = weight * other->count;
-    const double apart = one_mean ? between(s->count, more) : 0;
-    for (size_t i = 0; i < p; i++) {
-        const double d = other->source_mean[i] - s->source_mean[i];
-        for (size_t j = 0; j <= i; j++) {
-            const double e = other->source_mean[j] - s->source_mean[j];
-            const size_t at = triangle(i) + j;
-            s->square[at] =
-                (float)((double)s->square[at] + weight * (double)other->square[at] + apart * d * e);
-        }
-        for (size_t j = 0; j < q; j++) {
-            const double e = other->target_mean[j] - s->target_mean[j];
-            const size_t at = i * q + j;
-            s->cross[at] =
-                (float)((double)s->cross[at] + weight * (double)other->cross[at] + apart * d * e);
-        }
-    }
+    const double all = s->count + more;
+    const joining g = {s, other, weight, one_mean && all > 0 ? s->count * more / all : 0};
+    join_sums(s, &g);
     s->target_energy += weight * other->target_energy;
-    for (size_t j = 0; j < q; j++) {
-        const double e = other->target_mean[j] - s->target_mean[j];
-        s->target_energy += apart * e * e;
+    for (size_t j = 0; j < s->target_dim; j++) {
+        const double d = other->target_mean[j] - s->target_mean[j];
+        s->target_energy += g.apart * d * d;
     }
-    if (one_mean && s->count + more > 0) {
-        for (size_t j = 0; j < p + q; j++) { /* the target's mean lies behind the source's */
-            s->source_mean[j] +=
-                more / (s->count + more) * (other->source_mean[j] - s->source_mean[j]);
-        }
+    for (size_t j = 0; j < s->source_dim + s->target_dim && g.apart > 0; j++) {
+        /* the target's mean lies behind the source's */
+        s->source_mean[j] += more / all * (other->source_mean[j] - s->source_mean[j]);
     }
-    s->count += more;
+    s->count = all;
 }
 
 /* ---- half the bytes ---------------------------------------------------------------------------- */
 
-static double greatest(const float *values, size_t count) {
-    float most = 0;
-    for (size_t i = 0; i < count; i++) {
-        most = fabsf(values[i]) > most ? fabsf(values[i]) : most;
-    }
-    return most > 0 ? (double)most : 1;
-}
-
 vecna_status vni_statistics_halve(vni_statistics *s, const vecna_allocator *allocator,
                                   vecna_error *err) {
-    const size_t square = triangle(s->source_dim), cross = s->source_dim * s->target_dim;
-    float row[256];
+    const size_t sums = triangle(s->source_dim) + s->source_dim * s->target_dim;
     vecna_release(allocator, s->half);
-    s->half = vecna_allocate(allocator, square + cross, sizeof *s->half);
+    s->half = vecna_allocate(allocator, sums, sizeof *s->half);
     if (!s->half) {
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for statistics in 16 bits");
     }
-    s->square_scale = greatest(s->square, square);
-    s->cross_scale = greatest(s->cross, cross);
-    for (size_t first = 0; first < square + cross; first += 256) {
-        const size_t here = square + cross - first < 256 ? square + cross - first : 256;
-        for (size_t i = 0; i < here; i++) {
-            const double scale = first + i < square ? s->square_scale : s->cross_scale;
-            row[i] = (float)((double)s->square[first + i] / scale);
-        }
-        vecna_f16_from_float(s->half + first, row, here);
-        vecna_f16_to_float(row, s->half + first,
-                           here); /* what the map knows is what its file has */
-        for (size_t i = 0; i < here; i++) {
-            const double scale = first + i < square ? s->square_scale : s->cross_scale;
-            s->square[first + i] = (float)((double)row[i] * scale);
-        }
-    }
+    vecna_f16_from_float(s->half, s->square, sums);
+    vecna_f16_to_float(s->square, s->half, sums); /* what the map knows is what its file has */
     return VECNA_OK;
 }

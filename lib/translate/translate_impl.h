@@ -107,8 +107,8 @@ typedef struct vni_statistics {
     double target_energy; /* sum of squares of the targets about their mean */
     float *square;        /* lower triangle, row by row, of the sums of products about the mean */
     float *cross;         /* (source dim, target dim), behind the square */
-    uint16_t *half;       /* both as 16-bit numbers of the scales, for a small file; NULL none */
-    double square_scale, cross_scale;
+    uint16_t *half;       /* both as 16-bit numbers, for a small file; NULL none */
+    double square_scale, cross_scale; /* the greatest sum of each; what is kept is a share of it */
 } vni_statistics;
 
 /* Sums of other pairs that a fit leans on (prior.c). */
