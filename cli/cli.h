@@ -23,9 +23,12 @@ typedef struct command {
 } command;
 
 int command_choose(int argc, char **argv);
+int command_embed(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_fit(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_models(int argc, char **argv);
+int command_onboard(int argc, char **argv);
 int command_plot(int argc, char **argv);
 int command_reduce(int argc, char **argv);
 int command_search(int argc, char **argv);

@@ -8,6 +8,10 @@
 static const command commands[] = {
     {"serve", "the endpoint: any model behind OpenAI's, Google's and Ollama's interface",
      command_serve},
+    {"onboard", "find local servers, see their dimensions, test, write vecna.yaml",
+     command_onboard},
+    {"embed", "texts to vectors, by a server: any size, resumable", command_embed},
+    {"models", "the models of a server, with dimensions", command_models},
     {"fit", "learn a translator from paired vectors, and judge it", command_fit},
     {"translate", "vectors of one space or dimension into another", command_translate},
     {"eval", "what a translated corpus keeps: retrieval against native and judged", command_eval},

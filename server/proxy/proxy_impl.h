@@ -135,4 +135,87 @@ typedef struct vni_try {
 /* Errors: VECNA_ERR_NOT_FOUND for a map that does not exist; VECNA_ERR_MEMORY. */
 VECNA_CHECK vecna_status vni_proxy_try(vni_proxy *proxy, const vni_try *what, vecna_error *err);
 
+/* ---- looking around, for `vecna onboard` and `vecna models` ------------------------------------------ */
+
+/* One request of a round that is asked all at once; status 0: no HTTP answer. */
+typedef struct vni_fetch {
+    const char *url;
+    const char *header; /* "Name: value", or NULL */
+    const char *body;   /* POST, or NULL */
+    size_t body_bytes;
+    int64_t connect_ms, timeout_ms;
+    int status;
+    vni_fault fault;
+    char *answer; /* of vni_fetch_free; NUL-terminated, never NULL after a round */
+    size_t bytes;
+} vni_fetch;
+
+/* Ask all of them and wait. What fails is told by status and fault.
+ * Errors: VECNA_ERR_MEMORY, _LIBRARY, _IO: nothing could be asked. */
+VECNA_CHECK vecna_status vni_fetch_all(vni_fetch *list, size_t count,
+                                       const vecna_allocator *allocator, vecna_error *err);
+void vni_fetch_free(vni_fetch *list, size_t count, const vecna_allocator *allocator);
+
+enum { VNI_FOUND_MODELS = 64 };
+
+typedef struct vni_found_model {
+    char id[128];
+    size_t dim;        /* 0: not known */
+    double norm;       /* of one word's vector; 0: not asked */
+    int embeds;        /* as vecna_wire_model: 1 yes, -1 no, 0 not said */
+    char problem[160]; /* why it gave no vector, when asked; "" none */
+} vni_found_model;
+
+typedef struct vni_found {
+    char url[256];
+    vecna_wire_server server;
+    int is_vecna;  /* it is a `vecna serve` */
+    int needs_key; /* it answered 401 or 403 */
+    vni_found_model *models;
+    size_t model_count;
+} vni_found;
+
+typedef struct vni_discover_options {
+    const char *const *urls; /* to look at; count 0: the usual ports of this machine */
+    size_t url_count;
+    const char *api_key; /* NULL none; sent to the named urls only */
+    const vecna_allocator *allocator;
+} vni_discover_options;
+
+/* Which servers are there and what models they have: everything in parallel, 600 ms to connect, 4 s overall.
+ *   out, count  those that answered like a server that embeds, in the order of the ports; for vni_found_free
+ * Errors: VECNA_ERR_ARGUMENT for an address that is none; as vni_fetch_all. */
+VECNA_CHECK vecna_status vni_discover(const vni_discover_options *options, vni_found **out,
+                                      size_t *count, vecna_error *err);
+void vni_found_free(vni_found *found, size_t count, const vecna_allocator *allocator);
+
+/* Embed one word with a model of a server: fills dim and norm, or problem. */
+VECNA_CHECK vecna_status vni_probe_model(const vni_found *server, vni_found_model *model,
+                                         const char *api_key, int64_t timeout_ms,
+                                         const vecna_allocator *allocator, vecna_error *err);
+/* How to ask such a server: a word for `provider` of the configuration ("openai", "ollama", "tei"). Static. */
+const char *vni_found_provider(const vni_found *server);
+
+/* ---- many texts, for `vecna embed` ------------------------------------------------------------------- */
+
+typedef struct vni_bulk_options {
+    const char *url, *provider, *model, *api_key; /* provider NULL: openai */
+    size_t batch;     /* texts a call; 0: what the provider allows, at most 64 */
+    size_t in_flight; /* calls at once; 0: 4 */
+    size_t retries;   /* of a call; 0: 8 */
+    const char *prefix;
+    const vecna_allocator *allocator;
+    void *user; /* first argument of what follows */
+    /* The next text: 1, 0 when there is none, -1 to give up. It is copied. */
+    int (*next)(void *user, const char **text, size_t *bytes);
+    /* The next vectors, in the order of the texts: 0 to go on. */
+    int (*take)(void *user, const float *rows, size_t count, size_t dim);
+} vni_bulk_options;
+
+/* Embed a stream of texts, in order, with a window of calls in flight. A call that is refused is halved
+ * until the text is found that the server does not take.
+ * Errors: VECNA_ERR_IO with the row (position, from 0) and what the upstream says; what came before it was
+ *         taken. VECNA_ERR_ARGUMENT for an address or a provider; VECNA_ERR_MEMORY. */
+VECNA_CHECK vecna_status vni_bulk(const vni_bulk_options *options, vecna_error *err);
+
 #endif

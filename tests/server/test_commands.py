@@ -1,0 +1,161 @@
+"""vecna onboard, models and embed against scripted servers."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numpy
+import pytest
+
+from serving import VECNA, Upstream, serving, upstream, vector_of
+
+
+class Listed(Upstream):
+    """An upstream that lists its models."""
+
+    def __init__(self, listing, **options):
+        super().__init__(**options)
+        self.listing = listing
+        handler = self.server.RequestHandlerClass
+
+        def do_GET(request):
+            body = self.listing.get(request.path)
+            if body is None:
+                request.send(404, {}, b"{}")
+            else:
+                request.send(body[0], {"Content-Type": "application/json"}, json.dumps(body[1]).encode())
+        handler.do_GET = do_GET
+
+
+OPENAI = {"/v1/models": (200, {"object": "list", "data": [{"id": "bge-m3", "object": "model", "created": 0, "owned_by": "me"}]})}
+
+
+def test_models_tells_servers_apart(vecna):
+    up = Listed(OPENAI, dim=1024)
+    try:
+        answer = vecna("models", up.url, "--json").json()
+        assert answer == {"servers": [{"url": up.url, "server": "openai", "needs_key": False,
+                                       "models": [{"id": "bge-m3", "dim": 1024, "norm": pytest.approx(1, abs=1e-6)}]}]}
+        text = vecna("models", up.url + "/v1/").out
+        assert "bge-m3" in text and "1024" in text
+        up.listing = {"/api/version": (200, {"version": "0.9"}), "/api/tags": (200, {"models": [
+            {"name": "nomic:latest", "model": "nomic:latest", "details": {"embedding_length": 768}}]})}
+        answer = vecna("models", up.url, "--json").json()
+        assert answer["servers"][0]["server"] == "ollama" and answer["servers"][0]["models"][0]["dim"] == 768
+        up.listing = {"/v1/models": (401, {"error": {"message": "no key"}})}
+        assert "needs a key" in vecna("models", up.url).out
+        up.listing = {}
+        assert "does not answer like" in vecna("models", up.url, status=1).err
+    finally:
+        up.close()
+    assert "does not answer like" in vecna("models", "http://127.0.0.1:9", status=1).err
+    assert "no address" in vecna("models", "nonsense", status=1).err
+
+
+def test_models_of_vecna_itself(vecna):
+    with upstream(dim=64) as up, serving("--upstream", up.url, "--model", "m", "--dim", 128) as served:
+        answer = vecna("models", served.url, "--json").json()["servers"][0]
+        assert answer["server"] == "vecna" and answer["models"][0]["id"] == "m" and answer["models"][0]["dim"] == 128
+
+
+def test_onboard_writes_what_it_tested(vecna, tmp_path):
+    up = Listed(OPENAI, dim=64, scale=3)
+    try:
+        done = vecna("onboard", "--url", up.url, "--dim", 128, "--yes", "--json", cwd=tmp_path)
+        assert done.json() == {"config": "vecna.yaml", "url": up.url, "server": "openai", "model": "bge-m3", "source_dim": 64,
+                               "norm": pytest.approx(3, abs=1e-5), "dim": 128}
+        text = (tmp_path / "vecna.yaml").read_text()
+        assert "target_dim: 128" in text and text.count("#") > 8
+        assert os.listdir(tmp_path) == ["vecna.yaml"]
+        assert "exists" in vecna("onboard", "--url", up.url, "--yes", cwd=tmp_path, status=1).err
+        done = vecna("onboard", "--url", up.url, "--force", cwd=tmp_path, stdin=b"32\n")
+        assert "target_dim: 32" in (tmp_path / "vecna.yaml").read_text() and "vecna serve" in done.out
+        with serving(cwd=tmp_path) as served:
+            assert served.embed("x")[0].shape == (1, 32)
+        up.script = lambda number, body: (500, {}, b"{}") if isinstance(body["input"], list) and len(body["input"]) > 1 else None
+        done = vecna("onboard", "--url", up.url, "--yes", "-o", "other.yaml", cwd=tmp_path, status=1)
+        assert "nothing was written" in done.err and not (tmp_path / "other.yaml").exists()
+        assert os.listdir(tmp_path) == ["vecna.yaml"]
+        assert "no server here has the model" in vecna("onboard", "--url", up.url, "--model", "x", "--yes", cwd=tmp_path, status=1).err
+    finally:
+        up.close()
+    assert "no server with an embedding model" in vecna("onboard", "--url", "http://127.0.0.1:9", "--yes", cwd=tmp_path, status=1).err
+
+
+def test_embed_keeps_rows_and_fields(vecna, tmp_path):
+    with upstream(dim=16) as up:
+        texts = [f"line {i}" for i in range(1000)]
+        (tmp_path / "t.txt").write_text("\n".join(texts) + "\n")
+        done = vecna("embed", tmp_path / "t.txt", "-o", tmp_path / "t.npy", "--upstream", up.url, "--model", "m", "--json").json()
+        assert done["rows"] == 1000 and done["dim"] == 16 and done["resumed"] == 0
+        assert numpy.array_equal(numpy.load(tmp_path / "t.npy"), numpy.array([vector_of(t, 16) for t in texts]))
+        assert sorted(os.listdir(tmp_path)) == ["t.npy", "t.txt"]
+        rows = [{"id": f"r{i}", "text": f"ein \"Text\"\n{i} é", "more": {"n": [i]}} for i in range(3)]
+        (tmp_path / "t.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        vecna("embed", tmp_path / "t.jsonl", "-o", tmp_path / "o.jsonl", "--upstream", up.url)
+        out = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+        assert [{k: v for k, v in o.items() if k != "embedding"} for o in out] == rows
+        assert numpy.array_equal(numpy.float32([o["embedding"] for o in out]), [vector_of(r["text"], 16) for r in rows])
+        piped = vecna("embed", "-o", "-", "--out-format", "jsonl", "--upstream", up.url, stdin=b"hello\n").out
+        assert json.loads(piped)["text"] == "hello"
+
+
+@pytest.mark.parametrize("text,words", [("a\n\nb\n", "line 2 is empty"), ("", "no text"), ('{"text":"a"}\n{"no":1}\n', 'line 2 has no text in "text"'),
+                                        ('{"text":"a"}\n{"text":\n', "line 2"), (b"a\n\xff\n", "line 2 is not UTF-8")])
+def test_embed_names_the_line(vecna, tmp_path, text, words):
+    with upstream(dim=16) as up:
+        (tmp_path / "t").write_bytes(text if isinstance(text, bytes) else text.encode())
+        assert words in vecna("embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--upstream", up.url, status=1).err
+        assert not (tmp_path / "t.npy").exists()
+
+
+def test_embed_blames_the_text_that_is_refused(vecna, tmp_path):
+    with upstream(dim=16) as up:
+        up.script = lambda number, body: (400, {}, b'{"error":{"message":"too long"}}') if "poison" in body["input"] else None
+        texts = [f"line {i}" for i in range(300)]
+        texts[217] = "poison"
+        (tmp_path / "t").write_text("\n".join(texts))
+        err = vecna("embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--upstream", up.url, status=1).err
+        assert "row 217" in err and "too long" in err and "kept" in err
+        up.script = None
+        texts[217] = "antidote"
+        (tmp_path / "t").write_text("\n".join(texts))
+        done = vecna("embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--upstream", up.url, "--json").json()
+        assert done["resumed"] == 192 and done["rows"] == 300
+        assert numpy.array_equal(numpy.load(tmp_path / "t.npy"), numpy.array([vector_of(t, 16) for t in texts]))
+
+
+def test_embed_goes_on_where_it_was_killed(vecna, tmp_path):
+    with upstream(dim=16, delay=0.02) as up:
+        texts = [f"line {i}" for i in range(3000)]
+        (tmp_path / "t").write_text("\n".join(texts))
+        command = [VECNA, "embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--upstream", up.url, "--batch", "10", "--in-flight", "2"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while len(up.bodies) < 30:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        asked = len(up.bodies)
+        up.delay = 0
+        done = vecna(*command[1:], "--json").json()
+        assert done["rows"] == 3000 and done["resumed"] >= 200
+        assert len(up.bodies) - asked <= 300 - done["resumed"] // 10 + 1
+        assert numpy.array_equal(numpy.load(tmp_path / "t.npy"), numpy.array([vector_of(t, 16) for t in texts]))
+
+
+def test_embed_survives_a_server_that_stumbles(vecna, tmp_path):
+    with upstream(dim=16) as up:
+        up.script = lambda number, body: (503, {}, b"") if number % 5 == 3 else "close" if number % 7 == 5 else None
+        texts = [f"line {i}" for i in range(500)]
+        (tmp_path / "t").write_text("\n".join(texts))
+        vecna("embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--upstream", up.url, "--batch", "20")
+        assert numpy.array_equal(numpy.load(tmp_path / "t.npy"), numpy.array([vector_of(t, 16) for t in texts]))
+
+
+def test_wrong_use(vecna, tmp_path):
+    assert "--upstream names" in vecna("embed", "x", "-o", "y.npy", status=2).err
+    assert "-o names" in vecna("embed", "x", "--upstream", "http://a", status=2).err
+    assert "cannot open" in vecna("embed", tmp_path / "none", "-o", tmp_path / "y.npy", "--upstream", "http://127.0.0.1:1", status=1).err
+    assert "exclude" in vecna("onboard", "--dim", 3, "--map", "x", status=2).err
