@@ -60,6 +60,64 @@ typedef struct vecna_supply {
  * trained in pieces: windows do not reach across their borders, no word is left out. */
 VECNA_API vecna_supply vecna_supply_of(const vecna_corpus *corpus);
 
+/* ---- walks over graphs ----------------------------------------------------------------------- */
+
+typedef enum vecna_graph_format {
+    VECNA_GRAPH_EDGES = 0,    /* "from to" or "from to weight" a line */
+    VECNA_GRAPH_ADJACENCY = 1 /* "from to to to ..." a line */
+} vecna_graph_format;
+
+typedef struct vecna_graph_options {
+    vecna_graph_format format;
+    int directed; /* an edge goes one way */
+    const vecna_allocator *allocator;
+} vecna_graph_options;
+
+/* Nodes with names and sorted lists of neighbours. Immutable; may be shared by threads. */
+typedef struct vecna_graph vecna_graph;
+
+/* Read a graph. Fields stand between blanks, tabs, commas or semicolons; lines that start with # or %
+ * and empty ones are passed over. Of an edge given twice the last weight counts.
+ *   path  as vecna_source_open takes it
+ * Memory:  8 bytes an edge and direction, 8 more where weights differ; twice that while reading.
+ * Errors:  the source's; VECNA_ERR_FORMAT with the line: too many or few fields, a weight that is no
+ *          number above 0; VECNA_ERR_VALUE for a graph without edges; VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_graph_read(const char *path,
+                                                    const vecna_graph_options *options,
+                                                    vecna_graph **out, vecna_error *err);
+VECNA_API void vecna_graph_free(vecna_graph *graph);
+VECNA_API const vecna_vocab *vecna_graph_names(const vecna_graph *graph); /* of the nodes */
+VECNA_API size_t vecna_graph_nodes(const vecna_graph *graph);
+VECNA_API size_t vecna_graph_edges(const vecna_graph *graph); /* undirected ones count once */
+VECNA_API int vecna_graph_is_weighted(const vecna_graph *graph);
+
+typedef struct vecna_walk_options {
+    double p;      /* return: 1 / p is the weight of going back; 0 means 1 */
+    double q;      /* in-out: 1 / q that of leaving the last node's neighbourhood; 0 means 1 */
+    size_t walks;  /* from every node; 0 means 10 */
+    size_t length; /* nodes of a walk, 1 .. 4096; 0 means 80. Shorter where no edge leads on */
+    uint64_t seed;
+    vecna_pool *pool; /* for counting */
+    const vecna_allocator *allocator;
+} vecna_walk_options;
+
+typedef struct vecna_walks vecna_walks;
+
+/* Second-order walks, made anew whenever they are read: walk w of a seed is the same each time. A step
+ * is proposed by the weights of the edges and accepted in proportion to 1 / p, 1 or 1 / q, which needs
+ * no table of pairs of edges: memory is that of the graph.
+ *   graph  borrowed until _free
+ * All walks are made once here to count the nodes on them.
+ * Errors:  VECNA_ERR_ARGUMENT for p or q that are not above 0, or a length beyond 4096;
+ *          VECNA_ERR_MEMORY.
+ * Source:  Grover and Leskovec, "node2vec", 2016. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_walks_new(const vecna_graph *graph,
+                                                   const vecna_walk_options *options,
+                                                   vecna_walks **out, vecna_error *err);
+VECNA_API void vecna_walks_free(vecna_walks *walks);
+/* One walk a position. Borrowed from the walks. */
+VECNA_API vecna_supply vecna_walks_supply(const vecna_walks *walks);
+
 /* ---- word2vec -------------------------------------------------------------------------------- */
 
 typedef enum vecna_word2vec_arch {

@@ -70,6 +70,39 @@ NAME(products)(float *const *inputs, const size_t input_count, float *const *out
         PRODUCTS(n, 6);                                                                            \
     }
 
+/* Products of one input with four outputs. */
+KERNEL static void NAME(four_products)(const float *in, float *const *outputs, size_t width,
+                                       float *logits) {
+    const float *a = outputs[0], *b = outputs[1], *c = outputs[2], *d = outputs[3];
+    VECTOR sum_a = ZERO, sum_b = ZERO, sum_c = ZERO, sum_d = ZERO;
+    for (size_t at = 0; at < width; at += LANES) {
+        VECTOR x = LOAD(in + at);
+        sum_a = FMA(x, LOAD(a + at), sum_a);
+        sum_b = FMA(x, LOAD(b + at), sum_b);
+        sum_c = FMA(x, LOAD(c + at), sum_c);
+        sum_d = FMA(x, LOAD(d + at), sum_d);
+    }
+    _mm_store_ps(logits, SUMS4(sum_a, sum_b, sum_c, sum_d));
+}
+
+/* All of a single input: logits and gains side by side. */
+KERNEL static void NAME(single_gains)(const vni_step *step) {
+    size_t whole = step->output_count / 4 * 4;
+    for (size_t j = 0; j < whole; j += 4)
+        NAME(four_products)(step->inputs[0], step->outputs + j, step->width, step->logits + j);
+    if (whole < step->output_count) { /* the last ones, with one of them for those that lack */
+        float *last[4];
+        for (size_t j = 0; j < 4; j++)
+            last[j] = step->outputs[whole + j < step->output_count ? whole + j : whole];
+        NAME(four_products)(step->inputs[0], last, step->width, step->logits + whole);
+    }
+    for (size_t j = 0; j < step->output_count; j += 8) {
+        EIGHT x = EIGHT_LOAD(step->logits + j);
+        EIGHT_STORE(step->gains + j, NAME(eight_gains)(x, EIGHT_LOAD(step->labels + j),
+                                                       EIGHT_LOAD(step->rates + j)));
+    }
+}
+
 KERNEL static void NAME(all_products)(const vni_step *step, size_t stride) {
     for (size_t j = 0; j < step->output_count; j += DOT_OUTPUTS) {
         size_t outputs = step->output_count - j;
@@ -170,8 +203,12 @@ KERNEL static void NAME(update_groups)(const vni_step *step, size_t stride) {
 
 KERNEL static void NAME(step)(const vni_step *step) {
     size_t stride = vni_step_stride(step->input_count);
-    NAME(all_products)(step, stride);
-    NAME(all_gains)(step, stride);
+    if (step->input_count == 1) {
+        NAME(single_gains)(step);
+    } else {
+        NAME(all_products)(step, stride);
+        NAME(all_gains)(step, stride);
+    }
     switch (step->output_count) {
         UPDATE_CASE(1)
         UPDATE_CASE(2)

@@ -127,6 +127,10 @@ vecna_status vni_huffman_new(const uint64_t *counts, size_t words, const vecna_a
     vecna_status status = VECNA_OK;
 
     memset(&made, 0, sizeof made);
+    for (size_t word = 1; word < words; word++)
+        if (counts[word] > counts[word - 1])
+            return vecna_error_set(err, VECNA_ERR_ARGUMENT, (int64_t)word,
+                                   "hierarchical softmax takes words in the order of their counts");
     tree.weights = vecna_allocate(allocator, words, sizeof *tree.weights);
     tree.parents = vecna_allocate(allocator, 2 * words, sizeof *tree.parents);
     tree.turns = vecna_allocate(allocator, 2 * words, 1);

@@ -42,9 +42,10 @@ typedef struct vni_step {
     float *moves;  /* scratch: (input_count, VNI_LANES) */
 } vni_step;
 
-/* Floats from one output's logits to the next one's. */
+/* Floats from one output's logits to the next one's. A single input has them side by side; labels,
+ * rates, logits and gains then have room for a multiple of 8 outputs. */
 static inline size_t vni_step_stride(size_t inputs) {
-    return inputs <= 8 ? 8 : vni_padded(inputs);
+    return inputs == 1 ? 1 : inputs <= 8 ? 8 : vni_padded(inputs);
 }
 
 typedef struct vni_train_kernels {

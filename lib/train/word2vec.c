@@ -115,7 +115,7 @@ static void *carve(char *memory, size_t *at, size_t count, size_t size) {
 static size_t carve_worker(vni_worker *w, const vecna_word2vec *model, char *memory) {
     size_t at = 0, targets = model->most_targets, rows = model->most_rows;
     size_t width = model->shared.tables[VNI_INPUTS].width;
-    size_t stride = vni_step_stride(2 * model->options.window);
+    size_t stride = vni_step_stride(2 * model->options.window) + 8;
     w->piece = carve(memory, &at, VNI_PIECE, sizeof *w->piece);
     w->kept = carve(memory, &at, VNI_PIECE, sizeof *w->kept);
     w->rows = carve(memory, &at, rows, sizeof *w->rows);

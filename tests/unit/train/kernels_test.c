@@ -35,7 +35,9 @@ static float draw(uint64_t *state) {
 
 static void check_step(const vni_train_kernels *table, size_t in, size_t out, size_t width) {
     static double was_in[MOST][WIDTH], was_out[MOST][WIDTH];
-    float *in_rows[MOST], *out_rows[MOST], labels[MOST], rates[MOST];
+    float *in_rows[MOST], *out_rows[MOST];
+    static float labels[MOST + 8] __attribute__((aligned(64)));
+    static float rates[MOST + 8] __attribute__((aligned(64)));
     uint64_t state = in * 1000 + out * 10 + width;
     vni_step step = {in_rows, out_rows, labels, rates, in, out, width, logits, gains, moves};
     for (size_t i = 0; i < in; i++) {
