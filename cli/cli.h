@@ -24,6 +24,7 @@ typedef struct command {
 
 int command_choose(int argc, char **argv);
 int command_embed(int argc, char **argv);
+int command_distill(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_fit(int argc, char **argv);
 int command_inspect(int argc, char **argv);

@@ -19,6 +19,7 @@ static const command commands[] = {
     {"search", "exact nearest neighbours", command_search},
     {"choose", "which rows to embed with a second model", command_choose},
     {"reduce", "fewer dimensions inside one space, with what it costs", command_reduce},
+    {"distill", "a small static model out of a teacher's vectors", command_distill},
     {"plot", "a picture of a space", command_plot},
     {"train", "embeddings out of text and graphs", command_train},
 };

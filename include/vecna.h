@@ -11,6 +11,7 @@
 #include "vecna/format.h"
 #include "vecna/linalg.h"
 #include "vecna/metric.h"
+#include "vecna/model.h"
 #include "vecna/plane.h"
 #include "vecna/search.h"
 #include "vecna/space.h"

@@ -179,6 +179,41 @@ VECNA_API VECNA_CHECK vecna_status vecna_corpus_read(const char *path,
                                                      vecna_corpus *out, vecna_error *err);
 VECNA_API void vecna_corpus_free(vecna_corpus *corpus);
 
+/* ---- word pieces ----------------------------------------------------------------------------- */
+
+/* The tokenizer of BERT and its relatives: words and marks, then the longest pieces that a given
+ * vocabulary has. Immutable; may be shared by threads. */
+typedef struct vecna_wordpiece vecna_wordpiece;
+
+typedef struct vecna_wordpiece_options {
+    int keep_case;                    /* 0: lower case, accents removed ("uncased") */
+    const char *unknown;              /* piece of a word that cannot be spelled; NULL "[UNK]" */
+    const vecna_allocator *allocator; /* NULL malloc */
+} vecna_wordpiece_options;
+
+/* A vocabulary: piece i of count, one a line, '\n' between them; a piece that starts with "##" goes on
+ * with a word.
+ *   options  may be NULL
+ * Errors: VECNA_ERR_FORMAT for an empty or a second equal piece (position: its line from 1), or no
+ *         `unknown`; VECNA_ERR_OVERFLOW beyond 2^24 pieces; VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_wordpiece_new(const char *lines, size_t bytes,
+                                                       const vecna_wordpiece_options *options,
+                                                       vecna_wordpiece **out, vecna_error *err);
+VECNA_API void vecna_wordpiece_free(vecna_wordpiece *pieces);
+VECNA_API size_t vecna_wordpiece_size(const vecna_wordpiece *pieces);
+/* Number of `unknown`. */
+VECNA_API int32_t vecna_wordpiece_unknown(const vecna_wordpiece *pieces);
+
+/* Pieces of a text, without special ones: [CLS] and the like are added by nobody.
+ *   text  bytes of it; what is no UTF-8 is left out
+ *   ids   room for `bytes` numbers, which is always enough; returns how many were written
+ * A word of more than 100 characters is one unknown.
+ * Memory: allocates nothing. Safe from any thread. Cannot fail.
+ * Source: the BertNormalizer, BertPreTokenizer and WordPiece of the tokenizers library, whose numbers
+ *         these are (tests/cli/test_distill.py). Since 0.2. */
+VECNA_API size_t vecna_wordpiece_encode(const vecna_wordpiece *pieces, const char *text,
+                                        size_t bytes, int32_t *ids);
+
 #ifdef __cplusplus
 }
 #endif
