@@ -214,6 +214,8 @@ static int read_encoding(vni_http_head *head, vni_text value) {
         head->chunked = 1;
         return VNI_HTTP_MORE;
     }
+    if (value.bytes == 0) /* also what a folded line leaves behind */
+        return refuse(head, 400, "Transfer-Encoding is empty");
     /* A list that repeats chunked, or does not end with it, cannot be framed at all. */
     for (size_t i = 0; i + 7 <= value.bytes; i++)
         if (vni_text_is_nocase((vni_text){value.at + i, 7}, "chunked"))

@@ -105,7 +105,7 @@ static const struct head_case {
     {"chunked in 1.0", 400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0},
     {"another coding", 501, START "Transfer-Encoding: gzip\r\n\r\n", 0},
     {"identity", 501, START "Transfer-Encoding: identity\r\n\r\n", 0},
-    {"an empty coding", 501, START "Transfer-Encoding:\r\n\r\n", 0},
+    {"an empty coding", 400, START "Transfer-Encoding:\r\n\r\n", 0},
     {"a space before the colon", 400, START "Content-Length : 5\r\n\r\n", 0},
     {"a tab before the colon", 400, START "A\t: b\r\n\r\n", 0},
     {"a folded line", 400, START "A: b\r\n c\r\n\r\n", 0},
