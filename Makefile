@@ -184,6 +184,8 @@ install: all
 	printf '%s\n' "$$PKG_CONFIG_TEXT" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/vecna.pc
 	install -m 644 include/vecna.h $(DESTDIR)$(PREFIX)/include/vecna.h
 	install -m 644 include/vecna/*.h $(DESTDIR)$(PREFIX)/include/vecna/
+	install -d $(DESTDIR)$(PREFIX)/share/vecna/maps
+	set -- maps/*.vecna; [ ! -e "$$1" ] || install -m 644 maps/*.vecna maps/*.json $(DESTDIR)$(PREFIX)/share/vecna/maps/
 
 clean:
 	rm -rf build

@@ -30,6 +30,7 @@ int command_fit(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_models(int argc, char **argv);
 int command_onboard(int argc, char **argv);
+int command_maps(int argc, char **argv);
 int command_plot(int argc, char **argv);
 int command_reduce(int argc, char **argv);
 int command_search(int argc, char **argv);

@@ -253,6 +253,12 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
         printf("  method            %s\n", recipe);
         printf("  role              %s\n", vecna_role_name(about.role));
         printf("  fitted on         %s pairs\n", grouped(about.rows_fit));
+        if (about.statistics == VECNA_STATISTICS_NONE)
+            puts("  statistics        none: nothing can lean on it or be added to it");
+        else
+            printf("  statistics        of %s pairs, %s: --prior and --update can use it\n",
+                   grouped((uint64_t)(about.statistics_rows + 0.5)),
+                   about.statistics == VECNA_STATISTICS_F16 ? "16 bits" : "32 bits");
         printf("  expects           rows %s\n",
                about.source_normalized ? "of length 1" : "as long as those it was fitted on");
         printf("  gives             rows %s\n", about.normalized ? "of length 1" : "of any length");
@@ -274,6 +280,8 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
     key_text(&json, "role", vecna_role_name(about.role));
     key_text(&json, "method", recipe);
     key_count(&json, "rows_fit", about.rows_fit);
+    vecna_json_write_key(&json, "statistics_rows");
+    vecna_json_write_f64(&json, about.statistics_rows);
     vecna_json_write_key(&json, "source_normalized");
     vecna_json_write_bool(&json, about.source_normalized);
     vecna_json_write_key(&json, "normalized");

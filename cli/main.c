@@ -18,6 +18,7 @@ static const command commands[] = {
     {"inspect", "what a vector file or a map is, and whether it is healthy", command_inspect},
     {"search", "exact nearest neighbours", command_search},
     {"choose", "which rows to embed with a second model", command_choose},
+    {"maps", "the generic maps that are installed, with their cards", command_maps},
     {"reduce", "fewer dimensions inside one space, with what it costs", command_reduce},
     {"distill", "a small static model out of a teacher's vectors", command_distill},
     {"plot", "a picture of a space", command_plot},
