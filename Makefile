@@ -93,6 +93,7 @@ $(OUT)/vecna: $(CLI_OBJ) $(OUT)/server.o $(OUT)/libvecna.o
 	$(CC) $(LINK_FLAGS) -o $@ $^ $(CLI_LIBS) $(SERVER_LIBS) $(LIBS)
 
 $(OUT)/cli/plot_html.o: cli/plot_page.html
+$(OUT)/cli/embed_model.o: models/MiniLM-static.vecna
 
 build/vecna: $(OUT)/vecna
 	@cp $< $@

@@ -1,4 +1,4 @@
-/* vecna embed: texts to vectors, by a server.
+/* vecna embed: texts to vectors, by a server or by a static model in this process (embed_model.c).
  *
  * Vectors go first, in the order of the texts, into a part file beside the output: a head that says what
  * made them, and for each row a hash of its text and its numbers. An interrupted run leaves that file; the
@@ -7,6 +7,7 @@
  * its format, and the part file goes. Standard input is kept in a temporary file for that second reading. */
 #include "cli/cli.h"
 
+#include "cli/embed_model.h"
 #include "proxy/proxy_impl.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ typedef struct embed {
 
     FILE *part;
     char part_path[4096];
+    vecna_model *here; /* in this process; NULL: a server is asked */
     uint64_t identity;
     size_t dim;
     size_t rows;      /* in the part file */
@@ -304,6 +306,20 @@ static const char *word_of(const char *words, int index, char *out, size_t room)
     return out;
 }
 
+static vecna_status embed_here(embed *job) {
+    const embed_model_options options = {.model = job->here,
+                                         .prefix = job->prefix,
+                                         .batch = job->batch,
+                                         .next = on_next,
+                                         .take = on_take,
+                                         .user = job};
+    vecna_status status;
+    progress_start(&job->meter, "embedding", -1);
+    status = embed_by_model(&options, &job->err);
+    progress_end(&job->meter);
+    return job->status != VECNA_OK ? job->status : status;
+}
+
 static vecna_status ask_for_rest(embed *job) {
     vni_bulk_options options = {0};
     char provider[16];
@@ -485,7 +501,7 @@ static vecna_status run(embed *job) {
     if (status == VECNA_OK)
         status = take_up(job);
     if (status == VECNA_OK)
-        status = ask_for_rest(job);
+        status = job->upstream ? ask_for_rest(job) : embed_here(job);
     if (status == VECNA_OK && job->rows == 0)
         status = vecna_error_set(&job->err, VECNA_ERR_FORMAT, -1, "%s has no text in it", job->in);
     if (status == VECNA_OK)
@@ -512,15 +528,27 @@ static int name_part(embed *job) {
     return used > 0 && (size_t)used < sizeof job->part_path;
 }
 
+/* What decides the vectors: a part file of another run is not gone on with. */
+static uint64_t identity_of(const embed *job) {
+    const char *where = job->upstream ? job->upstream : "";
+    uint64_t hash = job->here ? vecna_model_about(job->here).checksum : (uint64_t)job->provider;
+    hash = hash_of(hash, where, strlen(where));
+    if (job->upstream && job->model)
+        hash = hash_of(hash, job->model, strlen(job->model));
+    return job->prefix ? hash_of(hash, job->prefix, strlen(job->prefix)) : hash;
+}
+
 int command_embed(int argc, char **argv) {
     embed job = {.in = "-", .text_field = "text", .id_field = "id"};
     const option list[] = {
         {"out", 'o', OPTION_TEXT, &job.out, "OUT",
          "vectors, in any format: .npy, .jsonl, .csv ... (required)"},
         {"upstream", 'u', OPTION_TEXT, &job.upstream, "URL",
-         "server that embeds, vecna serve too (required)"},
+         "server that embeds, vecna serve too (default: a\nstatic model in this process)"},
         {"provider", 'p', OPTION_CHOICE, &job.provider, providers, "what it speaks (openai)"},
-        {"model", 'm', OPTION_TEXT, &job.model, "M", "model to ask for"},
+        {"model", 'm', OPTION_TEXT, &job.model, "M",
+         "model to ask the server for; without --upstream a\nfile of vecna distill (default: the "
+         "built-in one)"},
         {"api-key", 0, OPTION_TEXT, &job.api_key, "K", "key for the server"},
         {"prefix", 0, OPTION_TEXT, &job.prefix, "TEXT", "put before each text, as the model asks"},
         {"batch", 0, OPTION_COUNT, &job.batch, "N",
@@ -536,7 +564,7 @@ int command_embed(int argc, char **argv) {
          "format of the output (default: told by its name)"},
     };
     const usage use = {
-        "vecna embed [FILE] -o OUT --upstream URL [options]",
+        "vecna embed [FILE] -o OUT [--upstream URL] [options]",
         "Embeds a file: one text a line, or JSONL with a text field, whose other fields go along "
         "where the\n"
         "output has room for them. Failed calls are tried again; a run that was interrupted goes "
@@ -556,18 +584,15 @@ int command_embed(int argc, char **argv) {
         return status;
     if (job.out == NULL)
         return usage_error(&use, "-o names the file for the vectors");
-    if (job.upstream == NULL)
-        return usage_error(
-            &use,
-            "--upstream names the server that embeds; vecna models finds those of this machine");
+    if (job.upstream == NULL && (job.provider || job.api_key || job.in_flight))
+        return usage_error(&use, "--provider, --api-key and --in-flight go with --upstream");
     job.err.message[0] = '\0';
-    job.identity =
-        hash_of(hash_of(hash_of((uint64_t)job.provider, job.upstream, strlen(job.upstream)),
-                        job.model ? job.model : "", job.model ? strlen(job.model) : 0),
-                job.prefix ? job.prefix : "", job.prefix ? strlen(job.prefix) : 0);
+    if (job.upstream == NULL && open_model(job.model, &job.here, &job.err) != VECNA_OK)
+        return fail_with(&job.err);
+    job.identity = identity_of(&job);
     if (!name_part(&job))
         return fail_text("the name of the output is too long");
-    if (run(&job) != VECNA_OK)
-        return fail_with(&job.err);
-    return report(&job, seconds_now() - started);
+    status = run(&job) == VECNA_OK ? report(&job, seconds_now() - started) : fail_with(&job.err);
+    vecna_model_free(job.here);
+    return status;
 }

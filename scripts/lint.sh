@@ -47,7 +47,7 @@ owners() {
     while read -r header owner; do
         # shellcheck disable=SC2086
         grep -nE "#[ \t]*include[ \t]*<$header" $product | grep -vE "^$owner/" |
-            sed "s|\$|  (only $owner/ may)|"
+            sed "s#\$#  (only $owner/ may)#"
     done <<'TABLE'
 (oneapi/dnnl|dnnl) lib/linalg
 (lapacke|cblas|openblas|omp\.h) lib/linalg

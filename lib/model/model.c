@@ -137,7 +137,7 @@ add_avx2(float *restrict sum, const int8_t *restrict row, float scale, size_t di
     VNI_ADD_LOOP
 }
 
-__attribute__((target("avx512f,prefer-vector-width=512"))) static void
+__attribute__((target("avx512f"))) static void
 add_avx512(float *restrict sum, const int8_t *restrict row, float scale, size_t dim) {
     VNI_ADD_LOOP
 }

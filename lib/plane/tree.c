@@ -179,7 +179,7 @@ __attribute__((target("avx2"))) static void add_avx2(const float *restrict px,
     VNI_LANE_LOOP
 }
 
-__attribute__((target("avx512f,prefer-vector-width=512"))) static void
+__attribute__((target("avx512f"))) static void
 add_avx512(const float *restrict px, const float *restrict py, const vni_sources *restrict list,
            float *restrict force, float *restrict total) {
     VNI_LANE_LOOP
