@@ -407,11 +407,11 @@ static int halve(vni_batch *call) {
     return 1;
 }
 
-static int another_is_up(const vni_batch *call) {
+static int another_is_up(const vni_batch *call, const vni_endpoint *than) {
     uint64_t now = vni_clock_us();
     for (size_t i = 0; i < call->target->options.endpoint_count; i++) {
         const vni_endpoint *one = &call->target->endpoints[i];
-        if (one != call->failed_at && !one->unwell &&
+        if (one != than && !one->unwell &&
             (one->state == VNI_ENDPOINT_UP ||
              (one->state == VNI_ENDPOINT_RESTING && now >= one->rest_until_us)))
             return 1;
@@ -439,7 +439,7 @@ static void fail_or_retry(vni_batch *call, vni_endpoint *endpoint,
     if (wrong_answer && ++call->wrong_answers > 1 && options->endpoint_count == 1)
         tries = 0;
     pause =
-        another_is_up(call)
+        another_is_up(call, endpoint)
             ? 0
             : vni_retry_pause_ms(call->attempt, vecna_random_uniform(&call->pool->random), asked);
     if (call->attempt > tries || now + (uint64_t)pause * 1000 >= deadline) {
@@ -511,10 +511,18 @@ static void deliver(vni_batch *call, const vecna_wire_result *result) {
     vni_target_pump(target);
 }
 
+/* Statuses that tell of the server and not of the texts: a redirect, a key that it does not take, a model
+ * that it does not have. Asking it again is in vain; another server may well answer. */
+static int is_the_servers(int status) {
+    return status < 200 || (status >= 300 && status < 400) || status == 401 || status == 403 ||
+           status == 404 || status == 405 || status >= 500;
+}
+
 static void refused(vni_batch *call, vni_endpoint *endpoint, const vni_reply *reply) {
     vecna_wire_failure failure = {0};
     failure_of_status(call, reply, &failure);
-    if (vni_status_is_passing(reply->status)) {
+    if (vni_status_is_passing(reply->status) ||
+        (is_the_servers(reply->status) && another_is_up(call, endpoint))) {
         fail_or_retry(call, endpoint, &failure, 0);
         return;
     }
@@ -528,7 +536,7 @@ static void refused(vni_batch *call, vni_endpoint *endpoint, const vni_reply *re
         vni_timer_start(call->pool->loop, &call->timer, 0);
         return;
     }
-    if (call->count > 1 && take_apart(call)) {
+    if (call->count > 1 && !is_the_servers(reply->status) && take_apart(call)) {
         settle_failed(call, &failure); /* of nothing, as a rule: the pieces were handed on */
         return;
     }
