@@ -96,7 +96,7 @@ $(OUT)/cli/plot_html.o: cli/plot_page.html
 $(OUT)/cli/embed_model.o: models/MiniLM-static.vecna
 
 build/vecna: $(OUT)/vecna
-	@cp $< $@
+	@cp -f $< $@
 
 build/libvecna.so: $(OUT)/libvecna.o
 	$(CC) $(LINK_FLAGS) -shared -Wl,-soname,libvecna.so.$(SOVERSION) -Wl,-z,defs -o $@ $< $(LIBS)

@@ -490,7 +490,9 @@ static void failure_of_status(const vni_batch *call, const vni_reply *reply,
     out->final = 1;
 }
 
-static void deliver(vni_batch *call, const vecna_wire_result *result) {
+/* The vectors are copied into their asks' rows before anybody is told, so that the answer's memory is free
+ * again (an answer of 2048 vectors is large) when the next one is made of them. */
+static void deliver(vni_batch *call, const vecna_wire_result *result, vecna_arena *arena) {
     vni_pool *pool = call->pool;
     vni_target *target = call->target;
     vni_ask *ready = NULL;
@@ -506,6 +508,7 @@ static void deliver(vni_batch *call, const vecna_wire_result *result) {
             pool->hooks.learned(pool->hooks.user, call->pieces[i]->key, vector, dim);
         vni_piece_settle(call->pieces[i], vector, dim, NULL, &ready);
     }
+    vecna_arena_free(arena);
     free_call(call);
     vni_asks_finish(ready);
     vni_target_pump(target);
@@ -583,8 +586,8 @@ static void on_reply(void *user, const vni_reply *reply) {
             if (call->target->dim == 0)
                 call->target->dim = result.vectors.dim;
             vni_endpoint_worked(endpoint);
-            deliver(call, &result);
-            vecna_arena_free(&arena);
+            vni_reply_drop_body(reply);
+            deliver(call, &result, &arena);
             return;
         }
         vecna_arena_free(&arena);

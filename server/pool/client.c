@@ -451,9 +451,17 @@ static void finish(vni_transfer *transfer, CURLcode code) {
                  transfer->too_large   ? "the answer is larger than it may be"
                  : transfer->reason[0] ? transfer->reason
                                        : curl_easy_strerror(code));
+    reply.transfer = transfer;
     transfer->done = NULL;
     done(user, &reply);
     retire(transfer);
+}
+
+void vni_reply_drop_body(const vni_reply *reply) {
+    vni_transfer *transfer = reply->transfer;
+    vecna_release(transfer->client->allocator, transfer->body);
+    transfer->body = NULL;
+    transfer->bytes = transfer->capacity = 0;
 }
 
 static vni_transfer *take_transfer(vni_client *client) {

@@ -52,7 +52,10 @@ typedef struct vni_reply {
     size_t bytes;
     char content_type[64];
     char reason[256]; /* of a fault, in words */
+    vni_transfer *transfer;
 } vni_reply;
+/* In `done`: the body has been read, its memory is wanted for other things. */
+void vni_reply_drop_body(const vni_reply *reply);
 
 enum { VNI_REQUEST_HEADERS = 6 };
 typedef struct vni_request {

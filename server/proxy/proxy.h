@@ -97,6 +97,8 @@ typedef struct vni_change {
  *         VECNA_ERR_ARGUMENT when `asked` cannot be (the client's: 400). */
 VECNA_CHECK vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t source_dim,
                                       size_t asked, vni_change *out, vecna_error *err);
+/* 1 when rows stay as they are, but for their length: then they may be out too. */
+int vni_way_keeps(const vni_way *way, const vni_change *change);
 /* rows (count, source_dim), dense, may be overwritten; out (count, dim), dense. */
 VECNA_CHECK vecna_status vni_way_apply(vni_generation *generation, vni_way *way,
                                        const vni_change *change, float *rows, size_t count,

@@ -220,15 +220,20 @@ static int make_out(vni_job *job, vecna_error *err, vecna_wire_failure_class *ca
                                                                        : VECNA_WIRE_INTERNAL;
     if (status != VECNA_OK)
         return 0;
-    job->out =
-        vecna_allocate(job->proxy->allocator, job->count, job->change.dim * sizeof *job->out);
+    if (vni_way_keeps(job->way, &job->change)) {
+        job->out = job->rows;
+        job->rows = NULL;
+    } else {
+        job->out =
+            vecna_allocate(job->proxy->allocator, job->count, job->change.dim * sizeof *job->out);
+    }
     *category = VECNA_WIRE_INTERNAL;
     if (job->out == NULL) {
         vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu vectors", job->count);
         return 0;
     }
-    status = vni_way_apply(job->generation, job->way, &job->change, job->rows, job->count,
-                           normalize, job->out, err);
+    status = vni_way_apply(job->generation, job->way, &job->change,
+                           job->rows ? job->rows : job->out, job->count, normalize, job->out, err);
     if (status == VECNA_ERR_VALUE)
         *category = VECNA_WIRE_UPSTREAM;
     return status == VECNA_OK;

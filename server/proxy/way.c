@@ -134,6 +134,11 @@ static vecna_status check_rows(const float *rows, size_t count, size_t dim, vecn
     return VECNA_OK;
 }
 
+int vni_way_keeps(const vni_way *way, const vni_change *change) {
+    return way->learned == NULL && change->cut_from == 0 && change->dim == change->source_dim &&
+           way->config.type <= VNI_ADAPTER_TRUNCATE;
+}
+
 vecna_status vni_way_apply(vni_generation *generation, vni_way *way, const vni_change *change,
                            float *rows, size_t count, int normalize, float *out, vecna_error *err) {
     const vecna_allocator *allocator = generation->proxy->allocator;
@@ -157,7 +162,7 @@ vecna_status vni_way_apply(vni_generation *generation, vni_way *way, const vni_c
     } else if (way->config.type >
                VNI_ADAPTER_TRUNCATE) { /* a projection of equal dimension rotates */
         status = vecna_adapt_apply(way->adapter, in, vecna_matrix_dense(whole, count, full), err);
-    } else {
+    } else if (whole != rows) {
         memcpy(whole, rows, count * full * sizeof *whole);
     }
     if (status == VECNA_OK && change->cut_from)
