@@ -3,7 +3,12 @@
  * So the library is loaded late, after the core type has been chosen by what the processor can do
  * and put into OPENBLAS_CORETYPE; the variable is taken back at once, so that child processes do
  * not inherit it. A value that the user has set is left alone, and so is an OpenBLAS that the host
- * process had loaded before (its choice is made). */
+ * process had loaded before (its choice is made).
+ *
+ * Its threads wait for the next product by yielding, 2^28 ticks of the processor's clock and more,
+ * which is a core each for a tenth of a second: of a fit of 1,000 pairs on two cores a third. Told
+ * (OPENBLAS_THREAD_TIMEOUT, the same way) to sleep after 2^14, several fits side by side do not take
+ * each other's cores. */
 #define _GNU_SOURCE
 #include "linalg/linalg_impl.h"
 
@@ -46,12 +51,19 @@ static int find(void *handle, const char *name, void *slot) {
     return 1;
 }
 
+#define WAIT_LOG2_TICKS "14"
+
 static void *open_with_core(const char *core) {
     void *handle;
+    int waits = getenv("OPENBLAS_THREAD_TIMEOUT") == NULL;
     int ours = core != NULL && getenv("OPENBLAS_CORETYPE") == NULL;
     if (ours)
         setenv("OPENBLAS_CORETYPE", core, 1);
+    if (waits)
+        setenv("OPENBLAS_THREAD_TIMEOUT", WAIT_LOG2_TICKS, 1);
     handle = dlopen("liblapacke.so.3", RTLD_NOW | RTLD_LOCAL);
+    if (waits)
+        unsetenv("OPENBLAS_THREAD_TIMEOUT");
     if (ours)
         unsetenv("OPENBLAS_CORETYPE");
     lapack.core_chosen = handle != NULL && ours;

@@ -212,37 +212,29 @@ done:
     return status;
 }
 
-/* The rotation U V' of C, and what its scales need. */
+/* The rotation U V' of C, and what its scales need. Where the targets do not determine a direction it
+ * has none. */
 static vecna_status rotate(vni_basis *basis, vecna_error *err) {
     const size_t r = basis->rank;
     const size_t q = basis->target_dim;
     const size_t k = r < q ? r : q;
+    const vni_dense cross = {basis->cross, r, q};
     vecna_status status = VECNA_ERR_MEMORY;
-    vni_dense copy = {vecna_allocate(basis->allocator, r * q, sizeof(double)), r, q};
-    vni_dense left = {vecna_allocate(basis->allocator, r * k, sizeof(double)), r, k};
-    vni_dense right = {vecna_allocate(basis->allocator, k * q, sizeof(double)), k, q};
     double *sigma = vecna_allocate(basis->allocator, k, sizeof *sigma);
     basis->rotation = vecna_allocate(basis->allocator, r * q, sizeof(double));
-    if (!copy.data || !left.data || !right.data || !sigma || !basis->rotation) {
+    if (!sigma || !basis->rotation) {
         vecna_error_set(err, status, -1, "no memory for a rotation of %zu directions", r);
         goto done;
     }
-    memcpy(copy.data, basis->cross, r * q * sizeof(double));
-    status = vni_dense_svd(&copy, &left, sigma, &right, err);
+    vni_dense rotation = {basis->rotation, r, q};
+    status = vni_dense_power(&cross, 0, k, &rotation, sigma, basis->allocator, err);
     if (status) {
         goto done;
     }
     basis->nuclear = 0;
     for (size_t i = 0; i < k; i++) {
         basis->nuclear += sigma[i];
-        if (sigma[i] <= DIRECTION_MIN * sigma[0]) { /* the targets do not determine it */
-            for (size_t j = 0; j < q; j++) {
-                right.data[i * q + j] = 0;
-            }
-        }
     }
-    vni_dense rotation = {basis->rotation, r, q};
-    status = vni_dense_product(&left, 0, &right, 0, &rotation, err);
     basis->rotated_energy = 0;
     for (size_t i = 0; i < r; i++) {
         double square = 0;
@@ -252,9 +244,6 @@ static vecna_status rotate(vni_basis *basis, vecna_error *err) {
         basis->rotated_energy += basis->values[i] * square;
     }
 done:
-    vecna_release(basis->allocator, copy.data);
-    vecna_release(basis->allocator, left.data);
-    vecna_release(basis->allocator, right.data);
     vecna_release(basis->allocator, sigma);
     return status;
 }

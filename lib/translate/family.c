@@ -15,10 +15,8 @@ vecna_status vni_block_family(const vni_basis *basis, const vecna_recipe *recipe
     const size_t k = r < q ? r : q;
     vecna_status status = VECNA_ERR_MEMORY;
     vni_dense white = {vecna_allocate(basis->allocator, r * q, sizeof(double)), r, q};
-    vni_dense left = {vecna_allocate(basis->allocator, r * k, sizeof(double)), r, k};
-    vni_dense right = {vecna_allocate(basis->allocator, k * q, sizeof(double)), k, q};
     double *sigma = vecna_allocate(basis->allocator, k, sizeof *sigma);
-    if (!white.data || !left.data || !right.data || !sigma) {
+    if (!white.data || !sigma) {
         vecna_error_set(err, status, -1, "no memory for %zu directions", r);
         goto done;
     }
@@ -29,18 +27,8 @@ vecna_status vni_block_family(const vni_basis *basis, const vecna_recipe *recipe
             white.data[i * q + j] = weight * basis->cross[i * q + j];
         }
     }
-    status = vni_dense_svd(&white, &left, sigma, &right, err);
-    if (status) {
-        goto done;
-    }
-    for (size_t i = 0; i < k; i++) { /* what the targets do not determine stays out */
-        double power = sigma[i] > 1e-9 * sigma[0] ? pow(sigma[i], recipe->exponent) : 0;
-        for (size_t j = 0; j < q; j++) {
-            right.data[i * q + j] *= power;
-        }
-    }
     vni_dense out = {block, r, q};
-    status = vni_dense_product(&left, 0, &right, 0, &out, err);
+    status = vni_dense_power(&white, recipe->exponent, k, &out, sigma, basis->allocator, err);
     for (size_t i = 0; i < r && !status; i++) {
         double weight =
             pow(basis->values[i] + recipe->lambda * basis->mean_variance, -recipe->exponent / 2);
@@ -50,8 +38,6 @@ vecna_status vni_block_family(const vni_basis *basis, const vecna_recipe *recipe
     }
 done:
     vecna_release(basis->allocator, white.data);
-    vecna_release(basis->allocator, left.data);
-    vecna_release(basis->allocator, right.data);
     vecna_release(basis->allocator, sigma);
     return status;
 }

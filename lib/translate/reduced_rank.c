@@ -5,7 +5,6 @@
 #include "translate/translate_impl.h"
 
 #include <math.h>
-#include <string.h>
 
 vecna_status vni_block_reduced_rank(const vni_basis *basis, const vecna_recipe *recipe,
                                     double *block, vecna_error *err) {
@@ -15,11 +14,8 @@ vecna_status vni_block_reduced_rank(const vni_basis *basis, const vecna_recipe *
     const size_t keep = recipe->rank < k ? recipe->rank : k;
     vecna_status status = VECNA_ERR_MEMORY;
     vni_dense fitted = {vecna_allocate(basis->allocator, r * q, sizeof(double)), r, q};
-    vni_dense left = {vecna_allocate(basis->allocator, r * k, sizeof(double)), r, k};
-    vni_dense right = {vecna_allocate(basis->allocator, k * q, sizeof(double)), k, q};
-    vni_dense inner = {vecna_allocate(basis->allocator, r * k, sizeof(double)), r, keep};
     double *sigma = vecna_allocate(basis->allocator, k, sizeof *sigma);
-    if (!fitted.data || !left.data || !right.data || !inner.data || !sigma) {
+    if (!fitted.data || !sigma) {
         vecna_error_set(err, status, -1, "no memory for %zu directions", r);
         goto done;
     }
@@ -33,21 +29,16 @@ vecna_status vni_block_reduced_rank(const vni_basis *basis, const vecna_recipe *
             fitted.data[i * q + j] = length * block[i * q + j];
         }
     }
-    status = vni_dense_svd(&fitted, &left, sigma, &right, err);
-    if (status) {
-        goto done;
-    }
-    right.rows = keep;
-    vni_dense ridge = {fitted.data, r, q}; /* the decomposition left room here */
-    memcpy(ridge.data, block, r * q * sizeof(double));
     vni_dense out = {block, r, q};
-    status = vni_dense_product(&ridge, 0, &right, 1, &inner, err);
-    status = status ? status : vni_dense_product(&inner, 0, &right, 0, &out, err);
+    status = vni_dense_power(&fitted, 1, keep, &out, sigma, basis->allocator, err);
+    for (size_t i = 0; i < r && !status; i++) {
+        double length = sqrt(basis->values[i] + recipe->lambda * basis->mean_variance);
+        for (size_t j = 0; j < q; j++) {
+            block[i * q + j] /= length;
+        }
+    }
 done:
     vecna_release(basis->allocator, fitted.data);
-    vecna_release(basis->allocator, left.data);
-    vecna_release(basis->allocator, right.data);
-    vecna_release(basis->allocator, inner.data);
     vecna_release(basis->allocator, sigma);
     return status;
 }

@@ -78,6 +78,12 @@ VECNA_CHECK vecna_status vni_dense_eigen(vni_dense *a, double *values, vecna_err
 VECNA_CHECK vecna_status vni_dense_svd(vni_dense *a, vni_dense *left, double *sigma,
                                        vni_dense *right, vecna_error *err);
 
+/* out = A S^exponent B' of a = A S B', the first `keep` directions; sigma (smaller side) gets S,
+ * descending. Directions below 1e-9 of the first are left out. out must not be a. */
+VECNA_CHECK vecna_status vni_dense_power(const vni_dense *a, double exponent, size_t keep,
+                                         vni_dense *out, double *sigma,
+                                         const vecna_allocator *allocator, vecna_error *err);
+
 /* out = a b in float32 (sums too). */
 VECNA_CHECK vecna_status vni_product(vecna_view a, vecna_view b, vecna_matrix out, vecna_pool *pool,
                                      vecna_error *err);
