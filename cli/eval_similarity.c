@@ -305,7 +305,7 @@ static size_t add_words(similarity_job *job, const char *text, size_t bytes, flo
 static vecna_status remove_common(vecna_matrix rows, vecna_error *err) {
     size_t dim = rows.dim;
     double *gram = calloc(dim * dim, sizeof *gram), *values = malloc(dim * sizeof *values);
-    vecna_gram sums = {gram, NULL, NULL, NULL, NULL};
+    vecna_gram sums = {.gram = gram};
     const vecna_view none = {NULL, 0, 0, 0};
     vecna_status status = gram && values ? VECNA_OK : no_memory(err);
     if (status == VECNA_OK)

@@ -140,7 +140,12 @@ VECNA_API VECNA_CHECK vecna_status vecna_linalg_product_f64(vecna_view_f64 a, ve
  * Numerics: rows are widened to float64 before they are multiplied: the error of a sum over n rows
  *           is about 1e-16 * sqrt(n), so millions of rows lose no digits that float32 data has. The
  *           result does not depend on how rows are split over calls beyond that.
- * Memory:   8 * 512 * (p + q) bytes from the allocator (NULL malloc).
+ *           single: less than half the time; an entry is off by about 1e-8 of the square root of
+ *           the product of its two diagonal entries, so directions of a variance below 1e-7 of the
+ *           largest are noise. Give a shift near the mean: products of what rows share would take
+ *           the digits of what tells them apart.
+ * Memory:   8 * 512 * (p + q) bytes from the allocator (NULL malloc); single: 4 * 1024 * (p + q), and
+ *           1024 * (p + q) for each thread.
  * Errors:   VECNA_ERR_DIM, VECNA_ERR_MEMORY, VECNA_ERR_LIBRARY; sums are then untouched or hold
  *           some blocks of the rows, and must be thrown away. */
 typedef struct vecna_gram {
@@ -149,6 +154,8 @@ typedef struct vecna_gram {
     const double *shift_x;
     const double *shift_y;
     const vecna_allocator *allocator;
+    int single;       /* blocks of 1024 rows are multiplied in float32, and summed in float64 */
+    vecna_pool *pool; /* of `single`; NULL: in the calling thread */
 } vecna_gram;
 VECNA_API VECNA_CHECK vecna_status vecna_linalg_gram_add(const vecna_gram *sums, vecna_view x,
                                                          vecna_view y, vecna_error *err);

@@ -15,6 +15,7 @@
 
 /* A direction whose variance is below this share of the largest is rounding, not data. */
 #define DIRECTION_MIN 1e-9
+#define DIRECTION_MIN_SINGLE 1e-7 /* of sums of float32 products */
 
 static vecna_status allocate_basis(vni_basis *basis, size_t rank, vecna_error *err) {
     const size_t p = basis->source_dim;
@@ -35,9 +36,9 @@ static vecna_status allocate_basis(vni_basis *basis, size_t rank, vecna_error *e
 }
 
 /* Directions worth keeping among descending eigenvalues. */
-static size_t count_rank(const double *values, size_t count) {
+static size_t count_rank(const double *values, size_t count, double least) {
     size_t rank = 0;
-    while (rank < count && values[rank] > DIRECTION_MIN * values[0]) {
+    while (rank < count && values[rank] > least * values[0]) {
         rank++;
     }
     return rank;
@@ -97,7 +98,8 @@ static vecna_status basis_of_moments(const vni_moments *moments, const vni_pairs
     if (status) {
         goto done;
     }
-    size_t rank = count_rank(values, p);
+    size_t rank =
+        count_rank(values, p, vni_sums_single(pairs) ? DIRECTION_MIN_SINGLE : DIRECTION_MIN);
     status = rank ? allocate_basis(basis, rank, err) : no_direction(err);
     if (status) {
         goto done;
@@ -175,7 +177,7 @@ static vecna_status basis_of_rows(const vni_pairs *pairs, const size_t *rows, si
     if (status) {
         goto done;
     }
-    size_t rank = count_rank(values, count);
+    size_t rank = count_rank(values, count, DIRECTION_MIN);
     status = rank ? allocate_basis(basis, rank, err) : no_direction(err);
     if (status) {
         goto done;

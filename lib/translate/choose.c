@@ -98,8 +98,32 @@ static void free_comparison(comparison *c) {
     vecna_release(c->allocator, c->scores);
 }
 
+/* part = sums over the rows that are trained on. Those held out are summed and taken out of all; when
+ * all are not summed yet, both parts are, and all with them: every row once. */
+static vecna_status sum_fold(const vni_pairs *pairs, const size_t *train, size_t trained,
+                             size_t all, vni_moments *moments, vni_moments *part,
+                             vecna_error *err) {
+    const int first = moments->count == 0;
+    vecna_status status = first ? vni_moments_add_rows(part, pairs, train, trained, err) : VECNA_OK;
+    if (status) {
+        return status;
+    }
+    if (!first) {
+        status = vni_moments_add_rows(part, pairs, train + trained, all - trained, err);
+        if (!status) {
+            vni_moments_subtract(moments, part, part);
+        }
+        return status;
+    }
+    status = vni_moments_add_rows(moments, pairs, train + trained, all - trained, err);
+    if (!status) {
+        vni_moments_add(moments, part);
+    }
+    return status;
+}
+
 /* Fit the basis of one fold's complement and project the fold. */
-static vecna_status hold_out(comparison *c, const vni_moments *moments, const vni_split *split,
+static vecna_status hold_out(comparison *c, vni_moments *moments, const vni_split *split,
                              size_t fold, held *out, vecna_error *err) {
     const vni_pairs *pairs = &c->fit->pairs;
     vecna_status status = VECNA_ERR_MEMORY;
@@ -123,14 +147,11 @@ static vecna_status hold_out(comparison *c, const vni_moments *moments, const vn
     }
     if (moments && trained >= pairs->source.dim) {
         status = vni_moments_new(pairs->source.dim, pairs->target.dim, c->allocator, &part, err);
-        if (!status) {
-            status =
-                vni_moments_add_rows(&part, pairs, train + trained, split->rows - trained, err);
-        }
+        status =
+            status ? status : sum_fold(pairs, train, trained, split->rows, moments, &part, err);
         if (status) {
             goto done;
         }
-        vni_moments_subtract(moments, &part, &part);
         status = vni_basis_new(&part, pairs, train, trained, rotated, &out->basis, err);
         vni_moments_free(&part);
     } else {
@@ -160,7 +181,7 @@ done:
 }
 
 /* Which folds, which rows of them, and their bases. */
-static vecna_status hold_out_folds(comparison *c, const vni_moments *moments, const size_t *rows,
+static vecna_status hold_out_folds(comparison *c, vni_moments *moments, const size_t *rows,
                                    size_t count, vecna_error *err) {
     const vni_fit *fit = c->fit;
     vni_split split = {0};
@@ -644,8 +665,8 @@ int vni_recipe_is_whole(const vecna_recipe *recipe) {
     }
 }
 
-vecna_status vni_choose(const vni_fit *fit, const vni_moments *moments, const size_t *rows,
-                        size_t count, int finally, vni_choice *out, vecna_error *err) {
+vecna_status vni_choose(const vni_fit *fit, vni_moments *moments, const size_t *rows, size_t count,
+                        int finally, vni_choice *out, vecna_error *err) {
     const vecna_allocator *allocator = fit->pairs.allocator;
     vecna_candidate *candidates = NULL;
     size_t chosen = 0;

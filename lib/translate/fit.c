@@ -101,7 +101,7 @@ static void tell_prior(const vni_fitting *f, const vni_basis *basis, vecna_repor
 
 static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     const vni_pairs *pairs = &f->fit.pairs;
-    const vni_moments *sums = f->moments.memory ? &f->moments : NULL;
+    vni_moments *sums = f->moments.memory ? &f->moments : NULL;
     vni_basis basis = {0};
     double *block = NULL;
     vecna_map *map = NULL;

@@ -229,7 +229,9 @@ static vecna_status sum_rows(const vni_fitting *f, const size_t *rows, size_t co
 vecna_status vni_fit_plan(vni_fitting *f, vecna_error *err) {
     vecna_status status = plan_rows(f, err);
     status = status ? status : resolve_judgements(f, err);
-    return status ? status : sum_rows(f, f->split.order, f->row_count, &f->moments, err);
+    /* one fold: its rows and the others are summed when they are told apart, each once */
+    const size_t count = f->folds == 1 ? 0 : f->row_count;
+    return status ? status : sum_rows(f, f->split.order, count, &f->moments, err);
 }
 
 vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
@@ -253,20 +255,24 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
         }
     }
     status = VECNA_OK;
-    if (f->moments.memory && trained >= pairs->source.dim) { /* all less this fold */
+    if (trained >= pairs->source.dim) { /* of one fold: empty, to be filled while choosing */
         status = vni_moments_new(pairs->source.dim, pairs->target.dim, f->allocator, &moments, err);
-        status = status ? status
-                        : vni_moments_add_rows(&moments, pairs, train + trained,
-                                               f->split.rows - trained, err);
-        if (!status) {
-            vni_moments_subtract(&f->moments, &moments, &moments);
+        if (!status && f->moments.memory) { /* all less this fold */
+            status = vni_moments_add_rows(&moments, pairs, train + trained, f->split.rows - trained,
+                                          err);
+            if (!status) {
+                vni_moments_subtract(&f->moments, &moments, &moments);
+            }
         }
     }
     vni_choice_free(&f->choice);
-    const vni_moments *sums = moments.memory ? &moments : NULL;
+    vni_moments *sums = moments.memory ? &moments : NULL;
     status =
         status ? status : vni_choose(&f->fit, sums, train, trained, f->folds == 1, &f->choice, err);
     f->fit.pairs.prior.weight = f->choice.prior_weight;
+    if (!status && sums && sums->count == 0) { /* nothing was to be chosen */
+        status = vni_moments_add_rows(sums, pairs, train, trained, err);
+    }
     if (!status &&
         f->choice.basis.rank) { /* what chose has seen enough: three parts, no fourth fit */
         basis = f->choice.basis;
@@ -274,6 +280,11 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
     } else if (!status) {
         status = vni_basis_new(sums, pairs, train, trained, vni_recipe_rotates(&f->choice.recipe),
                                &basis, err);
+    }
+    if (!status && sums && !f->moments.memory) { /* the whole, for the map that is delivered */
+        status = vni_moments_add_rows(sums, pairs, train + trained, f->split.rows - trained, err);
+        f->moments = moments;
+        moments = (vni_moments){0};
     }
     vni_moments_free(&moments);
     if (status) {

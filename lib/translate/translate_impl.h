@@ -133,6 +133,7 @@ typedef struct vni_pairs {
     vecna_pool *pool;
     const vecna_allocator *allocator;
     vni_prior prior;
+    size_t all_rows; /* of the fit that these pairs are all or a part of */
 } vni_pairs;
 
 VECNA_CHECK vecna_status vni_moments_new(size_t source_dim, size_t target_dim,
@@ -142,6 +143,10 @@ void vni_moments_free(vni_moments *moments);
 /* moments += sums over pairs[rows[0 .. count)]. */
 VECNA_CHECK vecna_status vni_moments_add_rows(vni_moments *moments, const vni_pairs *pairs,
                                               const size_t *rows, size_t count, vecna_error *err);
+/* Whether sums over these pairs are of float32 products: the same for every part of a fit. */
+int vni_sums_single(const vni_pairs *pairs);
+/* moments += part. */
+void vni_moments_add(vni_moments *moments, const vni_moments *part);
 /* out = whole - part; out may be whole. */
 void vni_moments_subtract(const vni_moments *whole, const vni_moments *part, vni_moments *out);
 
@@ -304,9 +309,8 @@ typedef struct vni_choice {
 
 /* Choose a recipe on the listed rows by cross-fitting; moments are theirs, or NULL where rows are
  * fewer than dims. finally: for the map that is delivered, at more expense. */
-VECNA_CHECK vecna_status vni_choose(const vni_fit *fit, const vni_moments *moments,
-                                    const size_t *rows, size_t count, int finally, vni_choice *out,
-                                    vecna_error *err);
+VECNA_CHECK vecna_status vni_choose(const vni_fit *fit, vni_moments *moments, const size_t *rows,
+                                    size_t count, int finally, vni_choice *out, vecna_error *err);
 void vni_choice_free(vni_choice *choice);
 /* 1 when a recipe, or a candidate of it, needs the rotation of a basis. */
 int vni_recipe_rotates(const vecna_recipe *recipe);

@@ -153,7 +153,7 @@ static void sums_of_many_rows_lose_nothing(void **state) {
     enum { BLOCK = 4096, BLOCKS = 256 };
     float *x = malloc(BLOCK * sizeof *x * 2);
     double gram[4] = {0}, cross[2] = {0}, sum[2] = {0};
-    vecna_gram sums = {gram, cross, NULL, NULL, NULL};
+    vecna_gram sums = {.gram = gram, .cross = cross};
     const double value = 1 + 0x1p-20, rows = (double)BLOCK * BLOCKS;
     (void)state;
     for (int i = 0; i < BLOCK; i++) {
@@ -177,7 +177,7 @@ static void shifted_sums_agree(void **state) {
     enum { ROWS = 1500, P = 7, Q = 5 };
     float *x = random_floats(ROWS * P, 1), *y = random_floats(ROWS * Q, 2);
     double shift_x[P], shift_y[Q], gram[P * P] = {0}, cross[P * Q] = {0};
-    vecna_gram sums = {gram, cross, shift_x, shift_y, NULL};
+    vecna_gram sums = {.gram = gram, .cross = cross, .shift_x = shift_x, .shift_y = shift_y};
     (void)state;
     for (int j = 0; j < P; j++)
         shift_x[j] = 0.1 * j;
@@ -196,6 +196,49 @@ static void shifted_sums_agree(void **state) {
         }
     free(x);
     free(y);
+}
+
+/* Float32 products in blocks: against float64, an entry's error is measured by the diagonal. Block and
+ * panel borders are crossed; every subset of the results can be asked for, on any thread count. */
+static void single_sums_are_near(void **state) {
+    enum { ROWS = 2500, P = 300, Q = 70 };
+    float *x = random_floats(ROWS * (P + 1), 1), *y = random_floats(ROWS * Q, 2);
+    double *gram = calloc(P * P, sizeof *gram), *cross = calloc(P * Q, sizeof *cross);
+    double *near = calloc(P * P, sizeof *near), *near_cross = calloc(P * Q, sizeof *near_cross);
+    double shift_x[P], shift_y[Q];
+    vecna_view rows_x = {x, ROWS, P, P + 1}, rows_y = vecna_view_dense(y, ROWS, Q);
+    vecna_pool *pool = NULL;
+    (void)state;
+    for (int j = 0; j < P; j++)
+        shift_x[j] = 0.01 * j;
+    for (int j = 0; j < Q; j++)
+        shift_y[j] = -0.02 * j;
+    vecna_gram sums = {gram, cross, shift_x, shift_y, NULL, 0, NULL};
+    assert_status(VECNA_OK, vecna_linalg_gram_add(&sums, rows_x, rows_y, NULL));
+    assert_status(VECNA_OK, vecna_pool_new(3, NULL, &pool, NULL));
+    for (int form = 0; form < 4; form++) {
+        memset(near, 0, P * P * sizeof *near);
+        memset(near_cross, 0, P * Q * sizeof *near_cross);
+        vecna_gram single = {
+            form == 2 ? NULL : near, form == 3 ? NULL : near_cross, shift_x, shift_y, NULL, 1,
+            form ? pool : NULL};
+        assert_status(VECNA_OK, vecna_linalg_gram_add(&single, rows_x, rows_y, NULL));
+        for (int a = 0; a < P; a++) {
+            for (int b = 0; b < P; b++)
+                assert_true(fabs(near[a * P + b] - (form == 2 ? 0 : gram[a * P + b])) <=
+                            1e-6 * sqrt(gram[a * P + a] * gram[b * P + b]));
+            for (int b = 0; b < Q; b++)
+                assert_true(fabs(near_cross[a * Q + b] - (form == 3 ? 0 : cross[a * Q + b])) <=
+                            1e-6 * (sqrt(gram[a * P + a] * ROWS) + 1));
+        }
+    }
+    vecna_pool_free(pool);
+    free(x);
+    free(y);
+    free(gram);
+    free(cross);
+    free(near);
+    free(near_cross);
 }
 
 static void eigenvectors_rebuild_the_matrix(void **state) {
@@ -337,14 +380,14 @@ static void openblas_runs_no_fallback_kernel(void **state) {
 static vecna_status add_gram(void *user, const vecna_allocator *allocator, vecna_error *err) {
     float x[6] = {1, 2, 3, 4, 5, 6};
     double gram[4] = {0};
-    vecna_gram sums = {gram, NULL, NULL, NULL, allocator};
-    (void)user;
+    vecna_gram sums = {.gram = gram, .allocator = allocator, .single = user != NULL};
     return vecna_linalg_gram_add(&sums, vecna_view_dense(x, 3, 2), (vecna_view){0}, err);
 }
 
 static void survives_failing_memory(void **state) {
     (void)state;
     assert_survives_failing_memory(add_gram, NULL);
+    assert_survives_failing_memory(add_gram, "single");
 }
 
 int main(void) {
@@ -355,6 +398,7 @@ int main(void) {
         cmocka_unit_test(shapes_are_checked),
         cmocka_unit_test(sums_of_many_rows_lose_nothing),
         cmocka_unit_test(shifted_sums_agree),
+        cmocka_unit_test(single_sums_are_near),
         cmocka_unit_test(eigenvectors_rebuild_the_matrix),
         cmocka_unit_test(singular_vectors_rebuild_the_matrix),
         cmocka_unit_test(solutions_solve),
