@@ -175,6 +175,16 @@ VECNA_API void vecna_linalg_sum_add(vecna_view x, double *sum);
 VECNA_API VECNA_CHECK vecna_status vecna_linalg_eigen(double *a, size_t size, double *values,
                                                       vecna_error *err);
 
+/* The `count` largest eigenvalues of a symmetric matrix, and their vectors: less than half the time of
+ * all of them.
+ *   a        (size, size)  destroyed (the lower triangle is read)
+ *   values   (size)        the first `count`, descending; what is behind them is scratch
+ *   vectors  (count, size) row i is the unit eigenvector of values[i], its largest component positive
+ * Errors: as vecna_linalg_eigen; VECNA_ERR_DIM for a count above size. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_eigen_top(double *a, size_t size, size_t count,
+                                                          double *values, double *vectors,
+                                                          vecna_error *err);
+
 /* Thin singular value decomposition a = left diag(values) right, k = min(rows, dim).
  *   a       (rows, dim)  destroyed
  *   left    (rows, k)    orthonormal columns

@@ -67,13 +67,13 @@ vecna_status vecna_linalg_product_f64(vecna_view_f64 a, vecna_view_f64 b, int tr
     return VECNA_OK;
 }
 
-static void reverse_rows(double *a, size_t size, double *values) {
-    for (size_t i = 0; i < size / 2; i++) {
+static void reverse_rows(double *a, size_t rows, size_t size, double *values) {
+    for (size_t i = 0; i < rows / 2; i++) {
         double *top = a + i * size;
-        double *bottom = a + (size - 1 - i) * size;
+        double *bottom = a + (rows - 1 - i) * size;
         double value = values[i];
-        values[i] = values[size - 1 - i];
-        values[size - 1 - i] = value;
+        values[i] = values[rows - 1 - i];
+        values[rows - 1 - i] = value;
         for (size_t j = 0; j < size; j++) {
             double kept = top[j];
             top[j] = bottom[j];
@@ -107,9 +107,43 @@ vecna_status vecna_linalg_eigen(double *a, size_t size, double *values, vecna_er
                      "eigenvalue decomposition", err);
     if (status != VECNA_OK)
         return status;
-    reverse_rows(a, size, values);
+    reverse_rows(a, size, size, values);
     for (size_t i = 0; i < size; i++)
         fix_sign(a + i * size, size);
+    return VECNA_OK;
+}
+
+vecna_status vecna_linalg_eigen_top(double *a, size_t size, size_t count, double *values,
+                                    double *vectors, vecna_error *err) {
+    const vni_lapack *lapack = NULL;
+    int found = 0, *support;
+    vecna_status status = vni_lapack_load(&lapack, err);
+    if (status == VECNA_OK)
+        status = check_size(size, size, err);
+    if (status == VECNA_OK && count > size)
+        status = vecna_error_set(err, VECNA_ERR_DIM, -1, "%zu eigenvectors of a matrix of %zu rows",
+                                 count, size);
+    if (status == VECNA_OK)
+        status = check_finite(a, size * size, "eigenvectors", err);
+    if (status != VECNA_OK || count == 0)
+        return status;
+    support = vecna_allocate(NULL, size, 2 * sizeof *support);
+    if (support == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu eigenvectors", count);
+    status = outcome(lapack->dsyevr(VNI_COLUMN_MAJOR, 'V', 'I', 'U', (int)size, a, (int)size, 0, 0,
+                                    (int)(size - count + 1), (int)size, 0, &found, values, vectors,
+                                    (int)size, support),
+                     "eigenvalue decomposition", err);
+    vecna_release(NULL, support);
+    if (status == VECNA_OK && (size_t)found != count)
+        status = vecna_error_set(err, VECNA_ERR_NUMERIC, found,
+                                 "the eigenvalue decomposition found %d of %zu directions", found,
+                                 count);
+    if (status != VECNA_OK)
+        return status;
+    reverse_rows(vectors, count, size, values);
+    for (size_t i = 0; i < count; i++)
+        fix_sign(vectors + i * size, size);
     return VECNA_OK;
 }
 

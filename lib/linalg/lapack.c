@@ -86,6 +86,7 @@ static void load(void) {
         !find(handle, "cblas_dsyrk", &lapack.dsyrk) ||
         !find(handle, "cblas_dtrsm", &lapack.dtrsm) ||
         !find(handle, "LAPACKE_dsyevd", &lapack.dsyevd) ||
+        !find(handle, "LAPACKE_dsyevr", &lapack.dsyevr) ||
         !find(handle, "LAPACKE_dgesdd", &lapack.dgesdd) ||
         !find(handle, "LAPACKE_dpotrf", &lapack.dpotrf) ||
         !find(handle, "LAPACKE_dgelqf", &lapack.dgelqf) ||

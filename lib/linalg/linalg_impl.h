@@ -16,6 +16,9 @@ typedef struct vni_lapack {
     void (*dtrsm)(int order, int side, int uplo, int trans, int diag, int m, int n, double alpha,
                   const double *a, int lda, double *b, int ldb);
     int (*dsyevd)(int layout, char jobz, char uplo, int n, double *a, int lda, double *w);
+    int (*dsyevr)(int layout, char jobz, char range, char uplo, int n, double *a, int lda,
+                  double vl, double vu, int il, int iu, double abstol, int *m, double *w, double *z,
+                  int ldz, int *isuppz);
     int (*dgesdd)(int layout, char jobz, int m, int n, double *a, int lda, double *s, double *u,
                   int ldu, double *vt, int ldvt);
     int (*dpotrf)(int layout, char uplo, int n, double *a, int lda);

@@ -139,13 +139,7 @@ vecna_status vecna_space_builder_add(vecna_space_builder *builder, vecna_view ro
     return VECNA_OK;
 }
 
-double vni_breadth(const double *values, size_t count, size_t rows) {
-    double sum = 0, squares = 0;
-    for (size_t i = 0; i < count; i++) {
-        double value = values[i] > 0 ? values[i] : 0;
-        sum += value;
-        squares += value * value;
-    }
+double vni_breadth(double sum, double squares, size_t rows) {
     if (sum <= 0)
         return 1;
     double share = squares / (sum * sum) - 1 / (double)rows;
@@ -163,7 +157,9 @@ typedef struct fingerprint {
     double *axis;        /* (dim) its direction */
     double *rows;        /* (fitted, dim), then (held, dim) behind it: orthogonal to the axis */
     double *gram;        /* (size, size), size = min(fitted, dim) */
-    double *values;      /* (size) */
+    double *values;      /* (size) the first `kept` are eigenvalues */
+    double *vectors;     /* (kept, size) */
+    double sum, squares; /* of all eigenvalues */
     double *directions;  /* (kept, dim) */
     double *weight;      /* (kept) */
     float *parts;        /* mean, principal, variances as float32 */
@@ -183,7 +179,7 @@ static vecna_status fingerprint_allocate(fingerprint *f, vecna_error *err) {
     size_t size = f->fitted < f->dim ? f->fitted : f->dim;
     f->mean = vecna_allocate_zero(allocator, f->dim, 2 * sizeof *f->mean);
     f->rows = vecna_allocate(allocator, f->builder->sampled, f->dim * sizeof *f->rows);
-    f->gram = vecna_allocate(allocator, size, (size + 1) * sizeof *f->gram);
+    f->gram = vecna_allocate(allocator, size, (size + 1 + f->kept) * sizeof *f->gram);
     f->directions = vecna_allocate(allocator, f->kept, (f->dim + 1) * sizeof *f->directions);
     f->parts = vecna_allocate(allocator, f->dim + f->kept, (f->kept + 1) * sizeof *f->parts);
     if (!f->mean || !f->rows || !f->gram || !f->directions || !f->parts)
@@ -192,6 +188,7 @@ static vecna_status fingerprint_allocate(fingerprint *f, vecna_error *err) {
                                f->builder->sampled, f->dim);
     f->axis = f->mean + f->dim;
     f->values = f->gram + size * size;
+    f->vectors = f->values + size;
     f->weight = f->directions + f->kept * f->dim;
     return VECNA_OK;
 }
@@ -236,29 +233,36 @@ static double split_sample(fingerprint *f) {
     return total / (double)f->fitted;
 }
 
-/* Eigenvalues of the covariance of the fitted rows, and the first `kept` directions: from whichever
- * of rows' x rows and rows x rows' is smaller. */
+/* The first `kept` eigenvalues and directions of the covariance of the fitted rows, from whichever of
+ * rows' x rows and rows x rows' is smaller. All eigenvalues add up to its trace, their squares to
+ * its own: nothing more of the others is needed. */
 static vecna_status find_directions(fingerprint *f, vecna_error *err) {
     size_t dim = f->dim, size = f->fitted < dim ? f->fitted : dim;
     vecna_view_f64 rows = vecna_view_f64_dense(f->rows, f->fitted, dim);
     vecna_matrix_f64 gram = vecna_matrix_f64_dense(f->gram, size, size);
     int transpose = f->fitted < dim ? VECNA_TRANSPOSE_B : VECNA_TRANSPOSE_A;
     vecna_status status = vecna_linalg_product_f64(rows, rows, transpose, gram, err);
+    const double scale = 1 / (double)f->fitted;
+    f->sum = f->squares = 0;
+    for (size_t i = 0; status == VECNA_OK && i < size * size; i++) {
+        f->sum += i % (size + 1) == 0 ? f->gram[i] * scale : 0;
+        f->squares += f->gram[i] * scale * f->gram[i] * scale;
+    }
     if (status == VECNA_OK)
-        status = vecna_linalg_eigen(f->gram, size, f->values, err);
+        status = vecna_linalg_eigen_top(f->gram, size, f->kept, f->values, f->vectors, err);
     if (status != VECNA_OK)
         return status;
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < f->kept; i++)
         f->values[i] = f->values[i] > 0 ? f->values[i] / (double)f->fitted : 0;
     while (f->kept && f->values[f->kept - 1] <= 1e-9 * f->values[0])
         f->kept--; /* what is left is rounding */
     if (f->kept == 0)
         return VECNA_OK;
     if (f->fitted >= dim) {
-        memcpy(f->directions, f->gram, f->kept * dim * sizeof *f->directions);
+        memcpy(f->directions, f->vectors, f->kept * dim * sizeof *f->directions);
         return VECNA_OK;
     }
-    status = vecna_linalg_product_f64(vecna_view_f64_dense(f->gram, f->kept, size), rows,
+    status = vecna_linalg_product_f64(vecna_view_f64_dense(f->vectors, f->kept, size), rows,
                                       VECNA_TRANSPOSE_NONE,
                                       vecna_matrix_f64_dense(f->directions, f->kept, dim), err);
     for (size_t i = 0; i < f->kept && status == VECNA_OK; i++) {
@@ -347,8 +351,7 @@ vecna_status vecna_space_builder_finish(const vecna_space_builder *builder, vecn
         status = find_directions(&f, err);
         if (status != VECNA_OK)
             goto done;
-        size_t size = f.fitted < f.dim ? f.fitted : f.dim;
-        parts.breadth = vni_breadth(f.values, size, f.fitted);
+        parts.breadth = vni_breadth(f.sum, f.squares, f.fitted);
         parts.gain = held_gain(&f, parts.spread / (double)(f.dim - 1));
     } else {
         f.kept = 0;

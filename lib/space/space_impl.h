@@ -50,9 +50,10 @@ vni_row_kind vni_row_norm(const float *row, size_t dim, double *norm);
 /* Add one usable row of the given length. */
 void vni_builder_add_row(vecna_space_builder *builder, const float *row, double norm);
 
-/* Effective number of directions of `count` eigenvalues that `rows` sampled rows gave: the inverse
- * of the sum of squared shares, less what sampling alone adds; at most 1000. */
-double vni_breadth(const double *values, size_t count, size_t rows);
+/* Effective number of directions, of the sum of all eigenvalues that `rows` sampled rows gave and that
+ * of their squares: the inverse of the sum of squared shares, less what sampling alone adds; at most
+ * 1000. */
+double vni_breadth(double sum, double squares, size_t rows);
 
 /* Energy of rows (their part orthogonal to the mean) in the principal directions over chance, and
  * how far that is from chance; see check.c. The weight of a direction is variance / (variance +

@@ -9,6 +9,7 @@ enum {
     FOLDS = 5,
     ROWS_REPORTED = 800,      /* enough: no further fold is reported */
     ROWS_REPORTED_MAX = 4000, /* of one fold */
+    ROWS_TRANSLATED = 2048,   /* at once */
     ROWS_SHUFFLED = 500       /* behind the map of shuffled pairs */
 };
 
@@ -128,7 +129,7 @@ static vecna_status translate_fold(vni_fitting *f, const vni_basis *basis, const
     for (int side = 0; side < 2 && !status; side++) { /* rows, then queries */
         const size_t count = side ? f->fit.query_report_count : f->reported_count;
         float *base = side ? f->asked : f->held;
-        size_t most = 256 < count ? 256 : count;
+        size_t most = ROWS_TRANSLATED < count ? ROWS_TRANSLATED : count;
         vni_means means = side ? vni_fit_means(f) : (vni_means){0};
         if (!count || (side && f->options.role != VECNA_ROLE_QUERY)) {
             continue;

@@ -17,7 +17,7 @@
 uint64_t vni_hash(uint64_t hash, const void *data, size_t bytes) {
     const unsigned char *byte = data;
     for (size_t i = 0; i < bytes; i++) {
-        hash = (hash ^ byte[i]) * 1099511628211ull;
+        hash = (hash ^ byte[i]) * VNI_HASH_FACTOR;
     }
     return hash;
 }

@@ -268,6 +268,30 @@ static void eigenvectors_rebuild_the_matrix(void **state) {
     }
 }
 
+/* The largest ones of a full decomposition; equal eigenvalues aside, the same vectors. */
+static void top_eigenvectors_are_those_of_all(void **state) {
+    enum { SIZE = 40 };
+    double *noise = random_doubles(SIZE * SIZE, 5), a[SIZE * SIZE], all[SIZE * SIZE];
+    double values[SIZE], top[SIZE], vectors[SIZE * SIZE];
+    (void)state;
+    for (size_t count = 0; count <= SIZE; count += 8) {
+        for (int i = 0; i < SIZE; i++)
+            for (int j = 0; j < SIZE; j++)
+                a[i * SIZE + j] = all[i * SIZE + j] = noise[i * SIZE + j] + noise[j * SIZE + i];
+        assert_status(VECNA_OK, vecna_linalg_eigen(all, SIZE, values, NULL));
+        assert_status(VECNA_OK, vecna_linalg_eigen_top(a, SIZE, count, top, vectors, NULL));
+        for (size_t i = 0; i < count; i++) {
+            assert_true(fabs(top[i] - values[i]) < 1e-12 * values[0]);
+            for (int j = 0; j < SIZE; j++)
+                assert_true(fabs(vectors[i * SIZE + j] - all[i * SIZE + j]) < 1e-10);
+        }
+    }
+    assert_status(VECNA_ERR_DIM, vecna_linalg_eigen_top(a, SIZE, SIZE + 1, top, vectors, NULL));
+    a[3] = NAN;
+    assert_status(VECNA_ERR_NUMERIC, vecna_linalg_eigen_top(a, SIZE, 2, top, vectors, NULL));
+    free(noise);
+}
+
 static void singular_vectors_rebuild_the_matrix(void **state) {
     static const size_t shapes[][2] = {{1, 1}, {5, 3}, {3, 5}, {60, 40}, {40, 60}};
     (void)state;
@@ -400,6 +424,7 @@ int main(void) {
         cmocka_unit_test(shifted_sums_agree),
         cmocka_unit_test(single_sums_are_near),
         cmocka_unit_test(eigenvectors_rebuild_the_matrix),
+        cmocka_unit_test(top_eigenvectors_are_those_of_all),
         cmocka_unit_test(singular_vectors_rebuild_the_matrix),
         cmocka_unit_test(solutions_solve),
         cmocka_unit_test(bases_are_orthonormal_and_unique),
