@@ -574,7 +574,7 @@ static vecna_recipe standing_recipe(const vecna_translate_options *o) {
 }
 
 /* Score the standing recipe with one weight of the prior; scores (QUERIES_ASKED). */
-static vecna_status try_weight(const vni_fit *fit, const vni_moments *moments, const size_t *rows,
+static vecna_status try_weight(const vni_fit *fit, vni_moments *moments, const size_t *rows,
                                size_t count, size_t fold_limit, double *scores, size_t *queries,
                                vecna_error *err) {
     vecna_status status = VECNA_ERR_MEMORY;
@@ -600,7 +600,7 @@ static vecna_status try_weight(const vni_fit *fit, const vni_moments *moments, c
 }
 
 /* The weight of best retrieval on held-out own pairs, against two standard errors of the gain. */
-static vecna_status weigh_prior(const vni_fit *fit, const vni_moments *moments, const size_t *rows,
+static vecna_status weigh_prior(const vni_fit *fit, vni_moments *moments, const size_t *rows,
                                 size_t count, int finally, vni_choice *out, vecna_error *err) {
     const vni_prior *prior = &fit->pairs.prior;
     const double unit = fmin(1, PRIOR_ROWS_STANDING / prior->statistics->count);
