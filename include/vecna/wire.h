@@ -99,10 +99,12 @@ typedef struct vecna_wire_failure {
     char param[64];                    /* the field at fault, "" none */
     char code[48];                     /* OpenAI's code ("model_not_found"), "" none */
     int64_t retry_after_ms;            /* when to come again, -1 not told */
-    int final; /* 1: asking again would not help (or we already have): x-should-retry: false */
+    int final;  /* 1: asking again would not help (or we already have): x-should-retry: false */
+    int unread; /* 1: the body, which would tell Voyage, Jina and Mistral from OpenAI, was not read:
+                   OpenAI's shape then has the others' "detail" and "message" beside it */
 } vecna_wire_failure;
 
-/* Fill a failure: dialect is kept, param and code are emptied, retry_after_ms is -1, final is 1 for
+/* Fill a failure: dialect and unread are kept, param and code are emptied, retry_after_ms is -1, final is 1 for
  * what is the client's fault. Returns a status that suits the class, so that a failing function can
  * `return` it in one line. */
 VECNA_API vecna_status vecna_wire_failure_set(vecna_wire_failure *failure,

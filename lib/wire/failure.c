@@ -132,6 +132,10 @@ void vecna_wire_failure_write(const vecna_wire_failure *failure, vecna_json_writ
         vecna_json_write_object_begin(writer);
         write_members(failure, writer);
         vecna_json_write_object_end(writer);
+        if (failure->unread) {
+            member(writer, "detail", failure->error.message);
+            member(writer, "message", failure->error.message);
+        }
     }
     vecna_json_write_object_end(writer);
 }

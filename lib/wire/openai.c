@@ -355,6 +355,26 @@ static vecna_wire_dialect speaker(uint64_t seen) {
     return seen & sized ? VECNA_WIRE_MISTRAL : VECNA_WIRE_OPENAI;
 }
 
+/* The fields of a body whose reading has failed somewhere, which may be before the one that tells who
+ * speaks: its error must be in that one's shape. */
+static uint64_t fields_of(const vecna_json *failed) {
+    vecna_json json;
+    vecna_json_token key, value;
+    uint64_t seen = 0;
+    vecna_json_init(&json, failed->text, failed->bytes, VNI_WIRE_DEPTH);
+    if (vecna_json_next(&json, &key, NULL) != VECNA_OK)
+        return 0;
+    while (vecna_json_next(&json, &key, NULL) == VECNA_OK && key.kind == VECNA_JSON_KEY &&
+           vecna_json_next(&json, &value, NULL) == VECNA_OK) {
+        for (size_t i = 0; i < OPENAI_FIELDS; i++)
+            if (value.kind != VECNA_JSON_NULL && vecna_json_is(&key, fields[i].name))
+                seen |= (uint64_t)1 << i;
+        if (vecna_json_skip(&json, &value, NULL, NULL) != VECNA_OK)
+            break;
+    }
+    return seen;
+}
+
 vecna_status vni_wire_openai_request(vni_wire_parse *parse) {
     openai_state state = {0, VECNA_WIRE_TASK_NONE};
     const vecna_wire_text deployment = parse->out->model;
@@ -363,11 +383,11 @@ vecna_status vni_wire_openai_request(vni_wire_parse *parse) {
     vecna_status status;
     parse->user = &state;
     status = vni_wire_object(parse, fields, sizeof fields / sizeof *fields, &seen);
+    if (!azure)
+        parse->out->dialect = speaker(status == VECNA_OK ? seen : fields_of(&parse->json));
     if (status != VECNA_OK)
         return status;
-    if (!azure)
-        parse->out->dialect = parse->failure->dialect = speaker(seen);
-    else
+    if (azure)
         parse->out->model = deployment;
     if (!(seen & 1u << INPUT)) {
         parse->field = "input";

@@ -59,8 +59,8 @@ static void note_failure(vni_record *record, const char *message) {
     snprintf(record->failure, sizeof record->failure, "%.*s", (int)bytes, message);
 }
 
-void vni_answer_failure(vni_proxy *proxy, vni_exchange *exchange,
-                        const vecna_wire_failure *failure) {
+static void answer_failure(vni_proxy *proxy, vni_exchange *exchange,
+                           const vecna_wire_failure *failure) {
     vni_record *record = vni_record_of(proxy, exchange);
     vecna_wire_header headers[4];
     vni_field fields[FIELDS_MOST];
@@ -77,6 +77,14 @@ void vni_answer_failure(vni_proxy *proxy, vni_exchange *exchange,
     vni_answer_json(proxy, exchange, vecna_wire_failure_status(failure), &writer, fields, count);
 }
 
+/* Outside of a job nobody has read the body. */
+void vni_answer_failure(vni_proxy *proxy, vni_exchange *exchange,
+                        const vecna_wire_failure *failure) {
+    vecna_wire_failure unread = *failure;
+    unread.unread = 1;
+    answer_failure(proxy, exchange, &unread);
+}
+
 void vni_job_fail(vni_job *job, const vecna_wire_failure *failure) {
     vni_exchange *exchange = job->exchange;
     vni_proxy *proxy = job->proxy;
@@ -90,7 +98,7 @@ void vni_job_fail(vni_job *job, const vecna_wire_failure *failure) {
             job->record->upstream_us = job->waited_us;
             job->record->overhead_us = age > job->waited_us ? age - job->waited_us : 0;
         }
-        vni_answer_failure(proxy, exchange, &own);
+        answer_failure(proxy, exchange, &own);
     } else if (job->what.done) {
         job->what.done(job->what.user, NULL, 0, NULL, 0, failure->error.message);
     }

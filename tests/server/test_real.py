@@ -1,10 +1,7 @@
 """A real model (all-MiniLM-L6-v2) behind `vecna serve`, asked by official clients; and learned maps, which
 are served for the model that they were made for and refused for every other."""
 
-import os
-import re
 import subprocess
-import sys
 
 import numpy
 import pytest
@@ -12,18 +9,6 @@ import pytest
 from serving import ROOT, VECNA, Served, serving, upstream
 
 GLOSSES = ROOT / "examples" / "glosses"
-
-
-@pytest.fixture(scope="module")
-def minilm():
-    pytest.importorskip("tokenizers")
-    process = subprocess.Popen([sys.executable, str(ROOT / "tests/server/minilm.py"), "0"], stdout=subprocess.PIPE, text=True,
-                               env=dict(os.environ, OPENBLAS_NUM_THREADS="1"))
-    line = process.stdout.readline()
-    port = int(re.search(r"ready on (\d+)", line)[1])
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(10)
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,12 @@ static void nulls_and_classes(void **state) {
     assert_writes("{\"error\":{\"message\":\"no 7\",\"type\":\"invalid_request_error\",\"param\":"
                   "null,\"code\":null}}",
                   &writer);
+    failure.unread = 1;
+    vecna_json_writer_reset(&writer);
+    vecna_wire_failure_write(&failure, &writer);
+    assert_writes("{\"error\":{\"message\":\"no 7\",\"type\":\"invalid_request_error\",\"param\":"
+                  "null,\"code\":null},\"detail\":\"no 7\",\"message\":\"no 7\"}",
+                  &writer);
     vecna_json_writer_free(&writer);
     for (int c = 0; c <= VECNA_WIRE_UPSTREAM_TIMEOUT; c++) {
         int listed = 0;

@@ -201,6 +201,26 @@ static void refuses(void **state) {
         assert_refused(f, "/v1/embeddings", cases[i].body, 400, cases[i].param, cases[i].part);
 }
 
+/* The error has the shape of who speaks, also when the field that tells it comes behind the fault. */
+static void errors_know_who_speaks(void **state) {
+    fixture *f = *state;
+    assert_refused(
+        f, "/v1/embeddings",
+        "{\"input\":[\"a\"],\"model\":\"m\",\"input_type\":\"nonsense\",\"truncation\":true}", 400,
+        "input_type", "Invalid value");
+    assert_int_equal(f->failure.dialect, VECNA_WIRE_VOYAGE);
+    assert_refused(f, "/v1/embeddings", "{\"input\":\"\",\"task\":\"none\"}", 400, "input",
+                   "empty");
+    assert_int_equal(f->failure.dialect, VECNA_WIRE_JINA);
+    assert_refused(f, "/v1/embeddings", "{\"input\":\"\",\"task\":null}", 400, "input", "empty");
+    assert_int_equal(f->failure.dialect, VECNA_WIRE_OPENAI);
+    assert_refused(f, "/v1/embeddings", "{\"input\":\"a\" \"truncation\":true}", 400, "", "JSON");
+    assert_int_equal(f->failure.dialect, VECNA_WIRE_OPENAI);
+    assert_int_equal(
+        vecna_wire_dialect_of_agent(VECNA_WIRE_OPENAI, text_of("Voyage/v1 PythonBindings/0.5.0")),
+        VECNA_WIRE_VOYAGE);
+}
+
 /* `count` elements of `one` in "input". */
 static char *many(const char *one, size_t count) {
     size_t bytes = strlen(one);
@@ -381,6 +401,7 @@ int main(void) {
         WIRE_TEST(what_options_mean),
         WIRE_TEST(refuses),
         WIRE_TEST(limits),
+        WIRE_TEST(errors_know_who_speaks),
         WIRE_TEST(deep_bodies),
         WIRE_TEST(other_forms),
         WIRE_TEST(bad_answers_are_not_written),
