@@ -126,6 +126,8 @@ vecna_status check_output_name(const char *path, vecna_error *err);
 /* Vectors and their words: in one file where the format has room for words, otherwise the words
  * beside it, a line each (see words_path). */
 vecna_status write_vectors(const char *path, const vector_output *output, vecna_error *err);
+/* The same for rows that are called by their numbers: nothing stands beside. */
+vecna_status write_numbered(const char *path, const vector_output *output, vecna_error *err);
 /* "v.vocab.txt" for "v.npy"; NULL for formats that hold words. To be freed. */
 char *words_path(const char *path);
 /* word_source for a vecna_vocab. */
@@ -133,6 +135,7 @@ const char *word_of_vocab(const void *vocab, size_t row, size_t *bytes);
 
 /* ---- trainers -------------------------------------------------------------------------------- */
 
+int train_doc2vec(int argc, char **argv);
 int train_node2vec(int argc, char **argv);
 int train_word2vec(int argc, char **argv);
 

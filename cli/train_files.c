@@ -83,7 +83,8 @@ static vecna_status write_block(vecna_writer *writer, const vector_output *outpu
     vecna_status status = output->fill(output->fill_user, first, block, err);
     for (size_t i = 0; status == VECNA_OK && i < block.rows; i++) {
         memset(&records[i], 0, sizeof records[i]);
-        records[i].id.data = output->word(output->word_user, first + i, &records[i].id.bytes);
+        if (output->word)
+            records[i].id.data = output->word(output->word_user, first + i, &records[i].id.bytes);
     }
     return status == VECNA_OK ? vecna_writer_write(writer, vecna_matrix_view(block), records, err)
                               : status;
@@ -115,6 +116,10 @@ static vecna_status write_rows(const char *path, const vector_output *output, ve
     free(data);
     free(records);
     return status;
+}
+
+vecna_status write_numbered(const char *path, const vector_output *output, vecna_error *err) {
+    return write_rows(path, output, err);
 }
 
 vecna_status write_vectors(const char *path, const vector_output *output, vecna_error *err) {

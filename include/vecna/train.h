@@ -204,6 +204,79 @@ VECNA_API VECNA_CHECK vecna_status vecna_word2vec_save(const vecna_word2vec *mod
 VECNA_API VECNA_CHECK vecna_status vecna_word2vec_load(vecna_word2vec *model, const char *path,
                                                        vecna_error *err);
 
+/* ---- doc2vec --------------------------------------------------------------------------------- */
+
+typedef enum vecna_doc2vec_method {
+    VECNA_PV_DBOW = 0,     /* the document predicts each of its words */
+    VECNA_PV_DM_MEAN = 1,  /* the mean of the document and the words around predicts a word */
+    VECNA_PV_DM_CONCAT = 2 /* the document and the words around, in their order, side by side */
+} vecna_doc2vec_method;
+
+typedef struct vecna_doc2vec_options {
+    vecna_doc2vec_method method;
+    int words_too; /* PV-DBOW: train words by skip-gram in the same space, beside the documents */
+    size_t dim;    /* 0 means 100 */
+    size_t window; /* PV-DM and words_too; 0 means 5. PV-DM concat takes all of it, on both sides */
+    size_t negative; /* 0 means 5 */
+    double exponent; /* 0 means 0.75, below 0: 0 */
+    double sample;   /* subsampling of frequent words; 0: none */
+    double rate;     /* 0 means 0.025 */
+    size_t epochs;   /* 0 means 20 */
+    size_t threads;  /* 0 means 1. Another number gives other vectors */
+    uint64_t seed;
+    const vecna_allocator *allocator;
+} vecna_doc2vec_options;
+
+typedef struct vecna_doc2vec vecna_doc2vec;
+
+/* Errors as vecna_word2vec_bytes. docs: documents, numbers: words. */
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_bytes(const vecna_doc2vec_options *options,
+                                                       size_t docs, size_t numbers, size_t *out,
+                                                       vecna_error *err);
+/* A model of the units of a corpus (read with keep_empty_units), which must outlive it. Documents are
+ * shuffled anew in every epoch: texts in the order of their classes would train badly.
+ * Errors:  as vecna_word2vec_new; VECNA_ERR_ARGUMENT for concatenated vectors beyond 2^20.
+ * Source:  Le and Mikolov, "Distributed representations of sentences and documents", 2014. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_new(const vecna_doc2vec_options *options,
+                                                     const vecna_corpus *corpus,
+                                                     vecna_doc2vec **out, vecna_error *err);
+VECNA_API void vecna_doc2vec_free(vecna_doc2vec *model);
+/* As the functions of word2vec of the same names. */
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_train(vecna_doc2vec *model, vecna_pool *pool,
+                                                       vecna_train_watch *watch, void *user,
+                                                       vecna_error *err);
+VECNA_API vecna_train_report vecna_doc2vec_report(const vecna_doc2vec *model);
+/* Vectors of documents [first, first + out.rows); one without a known word is all zeros. */
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_vectors(const vecna_doc2vec *model, size_t first,
+                                                         vecna_matrix out, vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_save(const vecna_doc2vec *model, const char *path,
+                                                      vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_load(vecna_doc2vec *model, const char *path,
+                                                      vecna_error *err);
+
+/* What is needed to put new documents into the space: words and their weights, without documents. */
+typedef struct vecna_doc2vec_reader vecna_doc2vec_reader;
+
+/* Write it (a safetensors container), and read it again. Errors: VECNA_ERR_IO, _FORMAT, _MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_keep(const vecna_doc2vec *model, const char *path,
+                                                      vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_open(const char *path,
+                                                      const vecna_allocator *allocator,
+                                                      vecna_doc2vec_reader **out, vecna_error *err);
+VECNA_API void vecna_doc2vec_close(vecna_doc2vec_reader *reader);
+VECNA_API const vecna_vocab *vecna_doc2vec_words(const vecna_doc2vec_reader *reader);
+VECNA_API size_t vecna_doc2vec_dim(const vecna_doc2vec_reader *reader);
+
+/* The vector of a new document: trained against words that stay as they are.
+ *   ids     (count)  numbers of its words in vecna_doc2vec_words; others are left out before
+ *   epochs  passes; 0 means those of the model
+ *   out     (dim)    zeros for a document without words
+ * The same words give the same vector, whatever was asked before: what is drawn follows from the
+ * words. Memory: allocates some KiB. Safe from any thread. Errors: VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_infer(const vecna_doc2vec_reader *reader,
+                                                       const int32_t *ids, size_t count,
+                                                       size_t epochs, float *out, vecna_error *err);
+
 #ifdef __cplusplus
 }
 #endif

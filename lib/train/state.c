@@ -69,6 +69,8 @@ static vecna_status read_head(FILE *file, const char *path, const vecna_allocato
         fseek(file, 0, SEEK_SET) != 0 || fread(first, 1, 8, file) != 8)
         return broken(path, err);
     status = vecna_safetensors_head_bytes(first, (uint64_t)size, &options, &head_bytes, err);
+    if (status == VECNA_ERR_FORMAT)
+        return broken(path, err);
     if (status != VECNA_OK)
         return status;
     head = vecna_allocate(allocator, head_bytes, 1);
@@ -132,6 +134,26 @@ vecna_status vni_state_load(const char *path, const char *options, const vni_sta
     }
     for (size_t i = 0; status == VECNA_OK && i < count; i++)
         status = read_part(file, path, about, &parts[i], err);
+    vecna_safetensors_free(about);
+    fclose(file);
+    return status;
+}
+
+vecna_status vni_state_options(const char *path, char *out, size_t bytes,
+                               const vecna_allocator *allocator, vecna_error *err) {
+    vecna_safetensors *about = NULL;
+    FILE *file = fopen(path, "rb");
+    vecna_status status;
+    if (file == NULL)
+        return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot read %s: %s", path, strerror(errno));
+    status = read_head(file, path, allocator, &about, err);
+    if (status == VECNA_OK) {
+        const char *theirs = vecna_safetensors_text(about, key);
+        if (theirs == NULL || strlen(theirs) >= bytes)
+            status = broken(path, err);
+        else
+            memcpy(out, theirs, strlen(theirs) + 1);
+    }
     vecna_safetensors_free(about);
     fclose(file);
     return status;

@@ -22,4 +22,9 @@ vecna_status vni_state_save(const char *path, const char *options, const vni_sta
 vecna_status vni_state_load(const char *path, const char *options, const vni_state_part *parts,
                             size_t count, const vecna_allocator *allocator, vecna_error *err);
 
+/* The options of a file, NUL-terminated, into room of `bytes`. Errors: VECNA_ERR_FORMAT for another
+ * file. */
+vecna_status vni_state_options(const char *path, char *out, size_t bytes,
+                               const vecna_allocator *allocator, vecna_error *err);
+
 #endif

@@ -14,7 +14,7 @@ enum {
     WINDOW_MOST = 1000,
     NEGATIVE_MOST = 1000,
     THREADS_MOST = 1024,
-    ROUND_LEAST = 10000,
+    ROUND_LEAST = 1000,
     ROUND_MOST = 200000,
     ROUNDS_AN_EPOCH = 25
 };
@@ -104,34 +104,24 @@ vecna_status vecna_word2vec_bytes(const vecna_word2vec_options *options, size_t 
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-/* Takes `count` entries of `size` bytes from one allocation, 64-byte aligned; with memory NULL it only
- * counts. */
-static void *carve(char *memory, size_t *at, size_t count, size_t size) {
-    void *place = memory ? memory + *at : NULL;
-    *at += (count * size + 63) / 64 * 64;
-    return place;
+static size_t carve_worker(vni_worker *w, const vecna_word2vec *model, char *memory) {
+    size_t at = 0, width = model->shared.tables[VNI_INPUTS].width;
+    w->piece = vni_carve(memory, &at, VNI_PIECE, sizeof *w->piece);
+    w->kept = vni_carve(memory, &at, VNI_PIECE, sizeof *w->kept);
+    w->rows = vni_carve(memory, &at, model->most_rows, sizeof *w->rows);
+    w->hidden = vni_carve(memory, &at, width, sizeof *w->hidden);
+    w->before = vni_carve(memory, &at, width, sizeof *w->before);
+    vni_stepper_carve(&w->stepper, memory, &at, model->most_targets, 2 * model->options.window);
+    return at;
 }
 
-static size_t carve_worker(vni_worker *w, const vecna_word2vec *model, char *memory) {
-    size_t at = 0, targets = model->most_targets, rows = model->most_rows;
-    size_t width = model->shared.tables[VNI_INPUTS].width;
-    size_t stride = vni_step_stride(2 * model->options.window) + 8;
-    w->piece = carve(memory, &at, VNI_PIECE, sizeof *w->piece);
-    w->kept = carve(memory, &at, VNI_PIECE, sizeof *w->kept);
-    w->rows = carve(memory, &at, rows, sizeof *w->rows);
-    for (int i = 0; i < 2; i++) {
-        w->targets[i].rows = carve(memory, &at, targets, sizeof *w->targets[i].rows);
-        w->targets[i].labels = carve(memory, &at, targets, sizeof *w->targets[i].labels);
-        w->targets[i].weights = carve(memory, &at, targets, sizeof *w->targets[i].weights);
-        w->targets[i].ids = carve(memory, &at, targets, sizeof *w->targets[i].ids);
-    }
-    w->rates = carve(memory, &at, targets, sizeof *w->rates);
-    w->hidden = carve(memory, &at, width, sizeof *w->hidden);
-    w->before = carve(memory, &at, width, sizeof *w->before);
-    w->logits = carve(memory, &at, targets * stride, sizeof *w->logits);
-    w->gains = carve(memory, &at, targets * stride, sizeof *w->gains);
-    w->moves = carve(memory, &at, 2 * model->options.window * VNI_LANES, sizeof *w->moves);
-    return at;
+static void fill_stepper(vni_stepper *stepper, const vecna_word2vec *model, size_t thread) {
+    stepper->kernels = model->shared.kernels;
+    stepper->negatives = &model->negatives;
+    stepper->tree = model->options.hierarchical ? &model->tree : NULL;
+    stepper->negative = model->options.negative;
+    stepper->outputs = &model->shared.tables[VNI_OUTPUTS];
+    stepper->copies = vni_overlay_of(&model->shared, thread, VNI_OUTPUTS);
 }
 
 static vecna_status make_workers(vecna_word2vec *model, vecna_error *err) {
@@ -148,6 +138,7 @@ static vecna_status make_workers(vecna_word2vec *model, vecna_error *err) {
         worker->thread = t;
         worker->inputs = vni_overlay_of(&model->shared, t, VNI_INPUTS);
         worker->outputs = vni_overlay_of(&model->shared, t, VNI_OUTPUTS);
+        fill_stepper(&worker->stepper, model, t);
     }
     if (model->workers && model->workers[threads - 1].memory)
         return VECNA_OK;
@@ -312,22 +303,6 @@ static int has_room(const vni_worker *worker) {
             vni_overlay_has_room(outputs, pieces[VNI_OUTPUTS]));
 }
 
-static size_t subsample(vni_worker *worker, size_t count) {
-    const uint32_t *keep = worker->model->keep;
-    size_t kept = 0;
-    if (worker->model->options.sample <= 0) {
-        memcpy(worker->kept, worker->piece, count * sizeof *worker->kept);
-        return count;
-    }
-    for (size_t i = 0; i < count; i++) {
-        int32_t word = worker->piece[i];
-        uint32_t threshold = keep[word];
-        worker->kept[kept] = word;
-        kept += threshold == UINT32_MAX || (uint32_t)(vni_draw(&worker->draw) >> 32) <= threshold;
-    }
-    return kept;
-}
-
 static void train_share(void *user, size_t begin, size_t end, size_t pool_worker) {
     vecna_word2vec *model = user;
     const vecna_supply *supply = model->supply;
@@ -336,15 +311,15 @@ static void train_share(void *user, size_t begin, size_t end, size_t pool_worker
         vni_worker *worker = &model->workers[t];
         /* tables draw from streams below 2^32 */
         uint64_t stream = ((uint64_t)model->epoch + 1) << 48 | (uint64_t)model->round << 12 | t;
-        worker->draw = vni_draw_seed(model->options.seed, stream);
-        worker->words = worker->loss_count = worker->loss_turn = 0;
-        worker->loss_sum = 0;
+        vni_stepper_start(&worker->stepper, model->options.seed, stream);
+        worker->words = 0;
         while (worker->at < worker->end && worker->words < model->round_words && has_room(worker)) {
             float rate = (float)rate_at(model, worker->words * model->options.threads);
             size_t count = 0, kept;
             worker->at += supply->piece(supply->user, model->epoch, worker->at, worker->end,
                                         worker->piece, VNI_PIECE, &count);
-            kept = subsample(worker, count);
+            kept = vni_subsample(&worker->stepper, model->options.sample > 0 ? model->keep : NULL,
+                                 worker->piece, count, worker->kept);
             vni_word2vec_piece(worker, worker->kept, kept, rate);
             worker->words += count;
         }
@@ -359,8 +334,8 @@ static int close_round(vecna_word2vec *model) {
     for (size_t t = 0; t < model->options.threads; t++) {
         const vni_worker *worker = &model->workers[t];
         model->words += worker->words;
-        predictions += worker->loss_count;
-        loss += worker->loss_sum;
+        predictions += worker->stepper.loss_count;
+        loss += worker->stepper.loss_sum;
         left |= worker->at < worker->end;
     }
     if (predictions > 0)

@@ -2,35 +2,21 @@
 #ifndef VNI_WORD2VEC_IMPL_H
 #define VNI_WORD2VEC_IMPL_H
 
-#include "train/train_impl.h"
+#include "train/steps_impl.h"
 
-enum { VNI_PIECE = 4096 }; /* most words of a piece */
 enum { VNI_INPUTS = 0, VNI_OUTPUTS = 1 };
-
-/* What one word is to be predicted against: itself and words drawn, or nodes of the tree. */
-typedef struct vni_targets {
-    float **rows;
-    float *labels;
-    float *weights; /* how often it was drawn */
-    int32_t *ids;
-    size_t count;
-} vni_targets;
 
 /* One thread's share. */
 typedef struct vni_worker {
     struct vecna_word2vec *model;
     size_t thread;
     size_t at, end; /* positions of this epoch that are left */
-    uint64_t draw;
     uint64_t words; /* of this round */
-    uint64_t loss_turn, loss_count;
-    double loss_sum;
+    vni_stepper stepper;
     vni_overlay *inputs, *outputs;
     int32_t *piece, *kept; /* (VNI_PIECE) */
     float **rows;          /* inputs of a window, or all their subwords */
-    vni_targets targets[2];
-    float *rates, *hidden, *before;
-    float *logits, *gains, *moves;
+    float *hidden, *before;
     void *memory; /* all of it, one allocation */
 } vni_worker;
 

@@ -1,0 +1,137 @@
+/* See steps_impl.h. */
+#include "train/steps_impl.h"
+
+#include <math.h>
+
+enum { LOSS_EVERY = 64 };
+
+void *vni_carve(char *memory, size_t *at, size_t count, size_t size) {
+    void *place = memory ? memory + *at : NULL;
+    *at += (count * size + 63) / 64 * 64;
+    return place;
+}
+
+void vni_stepper_carve(vni_stepper *s, char *memory, size_t *at, size_t most_targets,
+                       size_t most_inputs) {
+    size_t logits = (most_targets + 8) * vni_step_stride(most_inputs < 2 ? 2 : most_inputs);
+    size_t room = most_targets + 8; /* kernels read eight at a time */
+    for (int i = 0; i < 2; i++) {
+        s->targets[i].rows = vni_carve(memory, at, room, sizeof *s->targets[i].rows);
+        s->targets[i].labels = vni_carve(memory, at, room, sizeof *s->targets[i].labels);
+        s->targets[i].weights = vni_carve(memory, at, room, sizeof *s->targets[i].weights);
+        s->targets[i].ids = vni_carve(memory, at, room, sizeof *s->targets[i].ids);
+    }
+    s->rates = vni_carve(memory, at, room, sizeof *s->rates);
+    s->logits = vni_carve(memory, at, logits, sizeof *s->logits);
+    s->gains = vni_carve(memory, at, logits, sizeof *s->gains);
+    s->moves = vni_carve(memory, at, most_inputs * VNI_LANES, sizeof *s->moves);
+}
+
+void vni_stepper_start(vni_stepper *stepper, uint64_t seed, uint64_t stream) {
+    stepper->draw = vni_draw_seed(seed, stream);
+    stepper->loss_turn = stepper->loss_count = 0;
+    stepper->loss_sum = 0;
+}
+
+void vni_prefetch(const float *row, size_t width) {
+    for (size_t at = 0; at < width; at += VNI_LANES)
+        __builtin_prefetch(row + at, 1, 3);
+}
+
+static void add_target(vni_targets *targets, int32_t id, float label) {
+    targets->ids[targets->count] = id;
+    targets->labels[targets->count] = label;
+    targets->weights[targets->count++] = 1;
+}
+
+/* A word drawn twice weighs twice; the word itself is passed over. */
+static void draw_negatives(vni_stepper *stepper, int32_t word, vni_targets *targets) {
+    uint64_t mask = ((uint64_t)1 << stepper->negatives->bits) - 1, random = 0;
+    for (size_t i = 0; i < stepper->negative; i++) {
+        int32_t drawn;
+        size_t same = 1;
+        random = i % 2 ? random >> 32 : vni_draw(&stepper->draw);
+        drawn = stepper->negatives->words[random & mask];
+        if (drawn == word)
+            continue;
+        while (same < targets->count && targets->ids[same] != drawn)
+            same++;
+        if (same < targets->count)
+            targets->weights[same]++;
+        else
+            add_target(targets, drawn, 0);
+    }
+}
+
+/* The step will write to copies, which nobody reads again. */
+static void copy_frozen(vni_stepper *stepper, vni_targets *targets) {
+    size_t width = stepper->outputs->width, set = targets == &stepper->targets[1];
+    float *copy = stepper->frozen + set * (1 + stepper->negative) * width;
+    for (size_t j = 0; j < targets->count; j++, copy += width) {
+        memcpy(copy, targets->rows[j], width * sizeof *copy);
+        targets->rows[j] = copy;
+    }
+}
+
+void vni_choose_targets(vni_stepper *stepper, int32_t word, vni_targets *targets) {
+    const vni_huffman *tree = stepper->tree;
+    targets->count = 0;
+    if (tree) {
+        for (uint32_t at = tree->starts[word]; at < tree->starts[word + 1]; at++)
+            add_target(targets, tree->nodes[at], tree->turns[at] ? 0 : 1);
+    } else {
+        add_target(targets, word, 1);
+        draw_negatives(stepper, word, targets);
+    }
+    for (size_t j = 0; j < targets->count; j++) {
+        targets->rows[j] = vni_row(stepper->outputs, stepper->copies, (size_t)targets->ids[j]);
+        vni_prefetch(targets->rows[j], stepper->outputs->width);
+    }
+    if (stepper->frozen)
+        copy_frozen(stepper, targets);
+}
+
+/* Loss of the step that was just taken, a mean over its inputs. */
+static void sample_loss(vni_stepper *stepper, size_t input_count, const vni_targets *targets) {
+    size_t stride = vni_step_stride(input_count);
+    double sum = 0;
+    if (stepper->loss_turn++ % LOSS_EVERY != 0)
+        return;
+    for (size_t j = 0; j < targets->count; j++)
+        for (size_t i = 0; i < input_count; i++) {
+            double x = (double)stepper->logits[j * stride + i];
+            double wrong = targets->labels[j] > 0 ? -x : x;
+            sum += (double)targets->weights[j] *
+                   (wrong > 30 ? wrong : log1p(exp(wrong > -30 ? wrong : -30)));
+        }
+    stepper->loss_sum += sum / (double)input_count;
+    stepper->loss_count++;
+}
+
+void vni_take_step(vni_stepper *stepper, float *const *inputs, size_t input_count,
+                   const vni_targets *targets, float rate) {
+    vni_step step = {inputs,         targets->rows,  targets->labels,         stepper->rates,
+                     input_count,    targets->count, stepper->outputs->width, stepper->logits,
+                     stepper->gains, stepper->moves};
+    if (targets->count == 0) /* a tree of one word has nothing to decide */
+        return;
+    for (size_t j = 0; j < targets->count; j++)
+        stepper->rates[j] = targets->weights[j] * rate;
+    stepper->kernels->step(&step);
+    sample_loss(stepper, input_count, targets);
+}
+
+size_t vni_subsample(vni_stepper *stepper, const uint32_t *keep, const int32_t *piece, size_t count,
+                     int32_t *kept) {
+    size_t made = 0;
+    if (keep == NULL) {
+        memcpy(kept, piece, count * sizeof *kept);
+        return count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t threshold = keep[piece[i]];
+        kept[made] = piece[i];
+        made += threshold == UINT32_MAX || (uint32_t)(vni_draw(&stepper->draw) >> 32) <= threshold;
+    }
+    return made;
+}

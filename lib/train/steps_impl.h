@@ -1,0 +1,52 @@
+/* What every trainer by prediction does: choose what a word is predicted against, and take a step. */
+#ifndef VNI_STEPS_IMPL_H
+#define VNI_STEPS_IMPL_H
+
+#include "train/train_impl.h"
+
+enum { VNI_PIECE = 4096 }; /* most words of a piece */
+
+/* What one word is to be predicted against: itself and words drawn, or nodes of the tree. */
+typedef struct vni_targets {
+    float **rows;
+    float *labels;
+    float *weights; /* how often it was drawn */
+    int32_t *ids;
+    size_t count;
+} vni_targets;
+
+/* One thread's means to take steps. */
+typedef struct vni_stepper {
+    const vni_train_kernels *kernels;
+    const vni_negatives *negatives;
+    const vni_huffman *tree; /* hierarchical softmax; NULL: negatives */
+    size_t negative;
+    const vni_table *outputs;
+    vni_overlay *copies; /* of the outputs; NULL with one thread */
+    float *frozen; /* (2, 1 + negative, width) room for copies of targets that must stay; or NULL */
+    uint64_t draw;
+    uint64_t loss_turn, loss_count;
+    double loss_sum;
+    vni_targets targets[2];
+    float *rates, *logits, *gains, *moves;
+} vni_stepper;
+
+/* Takes `count` entries of `size` bytes from one allocation, 64-byte aligned, behind *at; with memory
+ * NULL it only counts. */
+void *vni_carve(char *memory, size_t *at, size_t count, size_t size);
+void vni_stepper_carve(vni_stepper *stepper, char *memory, size_t *at, size_t most_targets,
+                       size_t most_inputs);
+/* A new round: random numbers of (seed, stream), no losses. */
+void vni_stepper_start(vni_stepper *stepper, uint64_t seed, uint64_t stream);
+
+void vni_prefetch(const float *row, size_t width);
+/* The word itself and what it is set against; rows are on their way from memory. */
+void vni_choose_targets(vni_stepper *stepper, int32_t word, vni_targets *targets);
+/* A step between inputs, as wide as the outputs, and targets. */
+void vni_take_step(vni_stepper *stepper, float *const *inputs, size_t input_count,
+                   const vni_targets *targets, float rate);
+/* Words of a piece that are not passed over, into kept; returns how many. keep NULL: all. */
+size_t vni_subsample(vni_stepper *stepper, const uint32_t *keep, const int32_t *piece, size_t count,
+                     int32_t *kept);
+
+#endif
