@@ -66,9 +66,56 @@ static void refuse(vni_proxy *proxy, vni_exchange *exchange, int presented) {
     vni_answer_failure(proxy, exchange, &failure);
 }
 
+/* Names that nobody else can point to this machine: addresses, localhost, and what resolvers keep local. */
+static int is_local_name(vni_text host) {
+    static const char *const endings[] = {".localhost", ".local", ".internal"};
+    const char *colon = host.bytes ? memchr(host.at, ':', host.bytes) : NULL;
+    size_t bytes = colon ? (size_t)(colon - host.at) : host.bytes, digits = 0;
+    if (host.bytes == 0 || host.at[0] == '[')
+        return 1;
+    while (digits < bytes &&
+           (host.at[digits] == '.' || (host.at[digits] >= '0' && host.at[digits] <= '9')))
+        digits++;
+    host.bytes = bytes;
+    if (digits == bytes || vni_text_is_nocase(host, "localhost") ||
+        memchr(host.at, '.', bytes) == NULL)
+        return 1;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t length = strlen(endings[i]);
+        vni_text end = {host.at + bytes - length, length};
+        if (bytes > length && vni_text_is_nocase(end, endings[i]))
+            return 1;
+    }
+    return 0;
+}
+
+/* Without keys, whoever reaches the port is served; a page of some site that a browser of this machine shows
+ * is nobody who was meant. It gives itself away by asking across sites, or by a host name of its own that it
+ * has pointed here. */
+static int is_a_foreign_page(const vni_proxy *proxy, const vni_exchange *exchange) {
+    vni_text site = vni_exchange_field(exchange, "sec-fetch-site");
+    if (site.at && vni_text_is_nocase(site, "cross-site"))
+        return !vni_text_is(exchange->path, "/"); /* a link to the dashboard is no harm */
+    return proxy->server && vni_server_is_local(proxy->server) &&
+           !is_local_name(vni_exchange_field(exchange, "host"));
+}
+
+static void refuse_page(vni_proxy *proxy, vni_exchange *exchange) {
+    vecna_wire_failure failure = {0};
+    failure.dialect = dialect_of(exchange);
+    vecna_wire_failure_set(&failure, VECNA_WIRE_FORBIDDEN,
+                           "a page of another site may not use this server: ask it at 127.0.0.1 or "
+                           "localhost, or configure API keys");
+    vni_answer_failure(proxy, exchange, &failure);
+}
+
 int vni_proxy_admits(vni_proxy *proxy, vni_exchange *exchange) {
     const vni_generation *now = proxy->current;
     vni_text key;
+    if (now && now->keys.count == 0 && is_a_foreign_page(proxy, exchange)) {
+        refuse_page(proxy, exchange);
+        return 0;
+    }
     if (now == NULL || now->keys.count == 0 || is_open(exchange))
         return 1;
     key = vni_presented_key(exchange);
