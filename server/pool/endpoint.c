@@ -11,12 +11,11 @@ const char *vni_endpoint_state_name(vni_endpoint_state state) {
     return state == VNI_ENDPOINT_UP ? "up" : state == VNI_ENDPOINT_RESTING ? "resting" : "trying";
 }
 
-static int is_due(const vni_endpoint *one, uint64_t now_us) {
-    return one->state == VNI_ENDPOINT_RESTING && now_us >= one->rest_until_us && !one->unwell;
-}
-
-static int is_up(const vni_endpoint *one, uint64_t now_us) {
-    return (one->state == VNI_ENDPOINT_UP && !one->unwell) || is_due(one, now_us);
+/* Whether it may be asked; `desperate`: also when its health check failed. */
+static int is_up(const vni_endpoint *one, uint64_t now_us, int desperate) {
+    int may = one->state == VNI_ENDPOINT_UP ||
+              (one->state == VNI_ENDPOINT_RESTING && now_us >= one->rest_until_us);
+    return may && (desperate || !one->unwell);
 }
 
 static int has_room(const vni_endpoint *one) {
@@ -25,12 +24,13 @@ static int has_room(const vni_endpoint *one) {
 
 /* Of one priority; NULL when none of them is up and has room. */
 static vni_endpoint *take_turn(vni_endpoint *endpoints, size_t count, size_t priority,
-                               const vni_endpoint *avoided, uint64_t now_us) {
+                               const vni_endpoint *avoided, uint64_t now_us, int desperate) {
     vni_endpoint *best = NULL;
     int64_t sum = 0;
     for (size_t i = 0; i < count; i++) {
         vni_endpoint *one = &endpoints[i];
-        if (one->priority != priority || one == avoided || !is_up(one, now_us) || !has_room(one))
+        if (one->priority != priority || one == avoided || !is_up(one, now_us, desperate) ||
+            !has_room(one))
             continue;
         one->turn += (int64_t)one->weight;
         sum += (int64_t)one->weight;
@@ -44,10 +44,10 @@ static vni_endpoint *take_turn(vni_endpoint *endpoints, size_t count, size_t pri
 
 /* The lowest priority at which somebody is up; 0 when nobody is. */
 static int first_priority(const vni_endpoint *endpoints, size_t count, const vni_endpoint *avoided,
-                          uint64_t now_us, size_t *out) {
+                          uint64_t now_us, int desperate, size_t *out) {
     int found = 0;
     for (size_t i = 0; i < count; i++)
-        if (&endpoints[i] != avoided && is_up(&endpoints[i], now_us) &&
+        if (&endpoints[i] != avoided && is_up(&endpoints[i], now_us, desperate) &&
             (!found || endpoints[i].priority < *out)) {
             *out = endpoints[i].priority;
             found = 1;
@@ -72,16 +72,21 @@ vni_pick vni_endpoint_pick(vni_endpoint *endpoints, size_t count, const vni_endp
                            uint64_t now_us, vni_endpoint **out, uint64_t *wait_us) {
     size_t priority = 0;
     vni_endpoint *one = NULL;
-    int somebody = first_priority(endpoints, count, avoided, now_us, &priority);
-    if (!somebody && avoided) { /* better the one that failed than nobody */
-        avoided = NULL;
-        somebody = first_priority(endpoints, count, NULL, now_us, &priority);
+    int somebody = 0, desperate = 0;
+    /* The well ones; then the one that just failed; then those whose health check says no, which may be
+     * wrong about it. */
+    for (int road = 0; road < 4 && !somebody; road++) {
+        const vni_endpoint *left_out = road % 2 == 0 ? avoided : NULL;
+        desperate = road >= 2;
+        somebody = first_priority(endpoints, count, left_out, now_us, desperate, &priority);
+        if (somebody)
+            avoided = left_out;
     }
     if (!somebody) {
         *wait_us = first_due(endpoints, count, now_us);
         return VNI_PICK_RESTING;
     }
-    one = take_turn(endpoints, count, priority, avoided, now_us);
+    one = take_turn(endpoints, count, priority, avoided, now_us, desperate);
     if (one == NULL)
         return VNI_PICK_BUSY;
     if (one->state == VNI_ENDPOINT_RESTING)

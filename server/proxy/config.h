@@ -123,7 +123,7 @@ typedef struct vni_config {
 
     vni_arena arena;  /* behind all of the above */
     const char *path; /* of the file; NULL none */
-    vni_texts notes;  /* remarks for the log: a file others can read, unknown VECNA_ variables */
+    vni_texts notes;  /* remarks for the log: a file with keys that others can read */
 } vni_config;
 
 /* ---- the table ------------------------------------------------------------------------------ */

@@ -292,7 +292,8 @@ static void retire(vni_generation *generation) {
     generation->retired = 1;
     generation->next = proxy->old;
     proxy->old = generation;
-    vni_canary_end(generation);
+    vni_timer_stop(
+        &generation->canary_timer); /* requests may still wait for one that is on its way */
     vni_pool_quiet(generation->pool);
     vni_generation_keep(generation);
     vni_generation_release(generation);
@@ -313,7 +314,11 @@ static void swap_in(vni_proxy *proxy, vni_generation *fresh) {
     open_access_log(proxy, fresh->config);
     say_notes(proxy, fresh->config);
     vni_proxy_say(proxy, 2, "reload: the new configuration is served");
-    vni_canary_ask(fresh, fresh->config->limits.request_timeout, NULL, NULL);
+    for (size_t i = 0; i < fresh->pool->target_count; i++)
+        if (!fresh->canaries[i].known) {
+            vni_canary_ask(fresh, fresh->config->limits.request_timeout, NULL, NULL);
+            break;
+        }
     vni_canary_schedule(fresh);
 }
 
