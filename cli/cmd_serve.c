@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 extern char **environ;
+extern const char builtin_model[], builtin_model_end[]; /* embed_model.c */
 
 typedef struct serve {
     const char *config, *listen, *upstream, *model, *api_key, *client_key, *map;
@@ -46,10 +47,12 @@ static int check_options(const usage *use, const serve *options) {
     if (options->upstream && options->config)
         return usage_error(
             use, "--upstream and --config exclude each other: the file names its upstreams");
-    if (options->upstream == NULL &&
+    if (options->config &&
         (options->model || options->api_key || options->map || options->dim || options->client_key))
-        return usage_error(use, "--model, --dim, --map, --api-key and --client-key go with "
-                                "--upstream; a file has its own");
+        return usage_error(use, "--model, --dim, --map, --api-key and --client-key do not go with "
+                                "--config; the file has its own");
+    if (options->upstream == NULL && (options->api_key || options->provider))
+        return usage_error(use, "--provider and --api-key go with --upstream");
     if (options->map && options->dim)
         return usage_error(use, "--dim and --map exclude each other: a map has its dimension");
     return -1;
@@ -72,7 +75,8 @@ int command_serve(int argc, char **argv) {
          "server that embeds: http://127.0.0.1:11434"},
         {"provider", 'p', OPTION_CHOICE, &options.provider, providers, "what it speaks (openai)"},
         {"model", 'm', OPTION_TEXT, &options.model, "M",
-         "model to ask for (the one that the client names)"},
+         "model to ask for (the one that the client names); without\n--upstream a file of vecna "
+         "distill (the built-in model)"},
         {"dim", 'd', OPTION_COUNT, &options.dim, "N",
          "cut or pad to N dimensions, in the same space"},
         {"map", 0, OPTION_TEXT, &options.map, "FILE", "translate with a map of vecna fit"},
@@ -81,7 +85,7 @@ int command_serve(int argc, char **argv) {
         {"client-key", 0, OPTION_TEXT, &options.client_key, "K", "key that clients must show"},
     };
     const usage use = {
-        "vecna serve [--config FILE] | --upstream URL [options]",
+        "vecna serve [--config FILE | --upstream URL] [options]",
         "Answers as OpenAI, Google, Ollama, Cohere and Voyage do, with vectors of any embedding "
         "model, in the\n"
         "dimension and the space that the client's database expects. Clients need a new base URL "
@@ -107,7 +111,8 @@ int command_serve(int argc, char **argv) {
     exit_status = check_options(&use, &options);
     if (exit_status >= 0)
         return exit_status;
-    if (options.config == NULL && options.upstream == NULL && access("vecna.yaml", F_OK) == 0)
+    if (options.config == NULL && options.upstream == NULL && !options.model && !options.dim &&
+        !options.map && !options.client_key && access("vecna.yaml", F_OK) == 0)
         options.config = "vecna.yaml";
     serving.config = options.config;
     serving.listen = options.listen;
@@ -119,6 +124,8 @@ int command_serve(int argc, char **argv) {
     serving.client_key = options.client_key;
     serving.map = options.map;
     serving.dim = options.dim;
+    serving.builtin = builtin_model;
+    serving.builtin_bytes = (size_t)(builtin_model_end - builtin_model);
     serving.say = say;
     serving.page = vni_dash_page;
     serving.environment = (const char *const *)environ;

@@ -168,6 +168,19 @@ static void on_done(void *user, const vni_outcome *outcome) {
     forget(canary);
 }
 
+/* A model in this process answers at once. */
+static void embed_here(vni_canary *canary, const vni_piece_options *pieces) {
+    vni_generation *generation = canary->generation;
+    vni_outcome outcome = {0};
+    canary->dim = vecna_model_about(generation->models[canary->target]).dim;
+    canary->rows =
+        vecna_allocate(generation->proxy->allocator, canary->count, canary->dim * sizeof(float));
+    if (canary->rows && vni_static_embed(generation, canary->target, pieces, canary->count,
+                                         canary->rows, &outcome.failure.error) != VECNA_OK)
+        outcome.failed = 1;
+    on_done(canary, &outcome);
+}
+
 static int wants_check(const vni_generation *generation, size_t target) {
     for (size_t i = 0; i < generation->way_count; i++)
         if (generation->ways[i].target == target && generation->ways[i].check == VNI_CHECK_WANTED)
@@ -217,7 +230,9 @@ static void ask_target(vni_generation *generation, size_t target, int64_t timeou
     options.row = on_row;
     options.done = on_done;
     options.user = canary;
-    if (vni_pool_ask(generation->pool, &options, &canary->ask, NULL) != VECNA_OK)
+    if (generation->models[target])
+        embed_here(canary, pieces);
+    else if (vni_pool_ask(generation->pool, &options, &canary->ask, NULL) != VECNA_OK)
         forget(canary);
 }
 

@@ -52,6 +52,7 @@ typedef struct vni_config_forward {
     } targets;
 } vni_config_forward;
 
+enum { VNI_PROVIDER_STATIC = 6 }; /* behind the words of wire's dialects */
 enum { VNI_ADAPTER_NONE, VNI_ADAPTER_TRUNCATE, VNI_ADAPTER_RANDOM, VNI_ADAPTER_PROJECTION };
 enum { VNI_DIMENSIONS_AUTO, VNI_DIMENSIONS_ALLOW, VNI_DIMENSIONS_REFUSE };
 

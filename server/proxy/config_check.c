@@ -98,6 +98,11 @@ static vecna_status check_target(vni_config *config, size_t index, vecna_error *
     for (size_t i = 0; status == VECNA_OK && i < index; i++)
         if (strcmp(config->forward.targets.items[i].id, target->id) == 0)
             return mistake(config, line, err, "two targets are named %s", target->id);
+    if (status == VECNA_OK && target->provider == VNI_PROVIDER_STATIC) {
+        if (target->url || target->endpoints.count)
+            return mistake(config, line, err, "target %s is static, so it has no url", target->id);
+        return VECNA_OK;
+    }
     if (status == VECNA_OK && (target->url != NULL) == (target->endpoints.count > 0))
         return mistake(config, line, err, "target %s needs a url, or endpoints, and not both",
                        target->id);

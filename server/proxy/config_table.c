@@ -43,10 +43,11 @@ static TABLE(endpoint_table, vni_config_endpoint, "forward.targets[].endpoints[]
 static const vni_setting target_fields[] = {
     NAMED("name", vni_config_target, id, TEXT,
           .help = "what `forward_target` calls it; default: target-1, target-2 ..."),
-    FIELD(vni_config_target, provider, CHOICE, .words = "openai|ollama|tei|google|cohere|voyage",
-          .fallback = "openai",
+    FIELD(vni_config_target, provider, CHOICE,
+          .words = "openai|ollama|tei|google|cohere|voyage|static", .fallback = "openai",
           .help = "what the server speaks; openai is also llama-server, LM Studio, vLLM, infinity, "
-                  "LocalAI, Mistral and Jina"),
+                  "LocalAI, Mistral and Jina; static is a model in this process, `model` its file "
+                  "(vecna distill), or the built-in one"),
     NAMED("url", vni_config_target, url, TEXT, .alias = "base_url",
           .help = "of the server, with or without the provider's path: http://127.0.0.1:11434"),
     FIELD(vni_config_target, endpoints, .kind = VNI_KIND_LIST, .table = &endpoint_table,

@@ -17,10 +17,10 @@ static const char *text_or_null(const char *text) {
 
 static vecna_status target_options(const vni_config_target *from, vni_arena *arena,
                                    vni_target_options *out, vecna_error *err) {
-    static const vecna_wire_dialect dialects[] = {VECNA_WIRE_OPENAI, VECNA_WIRE_OLLAMA,
-                                                  VECNA_WIRE_TEI,    VECNA_WIRE_GOOGLE,
-                                                  VECNA_WIRE_COHERE, VECNA_WIRE_VOYAGE};
-    size_t count = from->endpoints.count ? from->endpoints.count : 1;
+    static const vecna_wire_dialect dialects[VNI_PROVIDER_STATIC + 1] = {
+        VECNA_WIRE_OPENAI, VECNA_WIRE_OLLAMA, VECNA_WIRE_TEI,
+        VECNA_WIRE_GOOGLE, VECNA_WIRE_COHERE, VECNA_WIRE_VOYAGE};
+    size_t count = from->endpoints.count ? from->endpoints.count : from->url ? 1 : 0;
     vni_endpoint *endpoints = vni_arena_take(arena, count * sizeof *endpoints);
     if (endpoints == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for the upstreams");
@@ -77,6 +77,86 @@ static void on_called(void *user, const vni_target *target, const vni_endpoint *
     else
         vni_proxy_say(proxy, 2, "upstream %s (%s): %s", target->options.name, endpoint->url,
                       failure);
+}
+
+/* Models in this process: files of vecna distill, or the built-in one. */
+static vecna_status open_models(vni_generation *generation, vecna_error *err) {
+    const vni_serve_options *options = generation->proxy->options;
+    const vecna_allocator *allocator = generation->proxy->allocator;
+    vni_config *config = generation->config;
+    vecna_status status = VECNA_OK;
+    generation->models =
+        vni_arena_take(&config->arena, config->forward.targets.count * sizeof(vecna_model *));
+    if (generation->models == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for the models");
+    for (size_t i = 0; status == VECNA_OK && i < config->forward.targets.count; i++) {
+        vni_config_target *target = &config->forward.targets.items[i];
+        vecna_model **model = &generation->models[i];
+        if (target->provider != VNI_PROVIDER_STATIC)
+            continue;
+        if (text_or_null(target->model))
+            status = vecna_model_open(target->model, allocator, model, err);
+        else if (options->builtin)
+            status = vecna_model_parse(options->builtin, options->builtin_bytes,
+                                       "the built-in model", allocator, model, err);
+        else
+            status = vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1, "target %s names no model file",
+                                     target->id);
+        if (status == VECNA_OK)
+            target->dim = vecna_model_about(*model).dim;
+    }
+    return status;
+}
+
+void vni_target_words(const vni_generation *generation, size_t target, char *out, size_t room) {
+    const vni_config_target *config = &generation->config->forward.targets.items[target];
+    const char *url = config->url               ? config->url
+                      : config->endpoints.count ? config->endpoints.items[0].url
+                                                : "";
+    if (generation->models[target]) {
+        if (text_or_null(config->model))
+            snprintf(out, room, "the static model %s", config->model);
+        else
+            snprintf(out, room, "the built-in model");
+    } else {
+        snprintf(out, room, "%s%s%s%s", url, config->endpoints.count > 1 ? " and others" : "",
+                 text_or_null(config->model) ? " " : "",
+                 text_or_null(config->model) ? config->model : "");
+    }
+}
+
+vecna_status vni_static_embed(const vni_generation *generation, size_t target,
+                              const vni_piece_options *pieces, size_t count, float *out,
+                              vecna_error *err) {
+    const vecna_allocator *allocator = generation->proxy->allocator;
+    size_t dim = vecna_model_about(generation->models[target]).dim, bytes = 0, used = 0;
+    vecna_passage *passages = vecna_allocate(allocator, count, sizeof *passages);
+    char *texts;
+    vecna_status status;
+    for (size_t i = 0; i < count; i++)
+        bytes += pieces[i].prefix.bytes + pieces[i].text.bytes;
+    texts = vecna_allocate(allocator, bytes + 1, 1);
+    if (passages == NULL || texts == NULL) {
+        vecna_release(allocator, passages);
+        vecna_release(allocator, texts);
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for the texts");
+    }
+    for (size_t i = 0; i < count; i++) {
+        passages[i].data = texts + used;
+        passages[i].bytes = pieces[i].prefix.bytes + pieces[i].text.bytes;
+        if (pieces[i].prefix.bytes)
+            memcpy(texts + used, pieces[i].prefix.data, pieces[i].prefix.bytes);
+        if (pieces[i].text.bytes)
+            memcpy(texts + used + pieces[i].prefix.bytes, pieces[i].text.data,
+                   pieces[i].text.bytes);
+        used += passages[i].bytes;
+    }
+    status = vecna_model_embed(generation->models[target], passages, count,
+                               vecna_matrix_dense(out, count, dim), NULL, NULL, err);
+    vni_wipe(texts, bytes);
+    vecna_release(allocator, texts);
+    vecna_release(allocator, passages);
+    return status;
 }
 
 static vecna_status make_pool(vni_generation *generation, vecna_error *err) {
@@ -200,7 +280,9 @@ static vecna_status open_way(vni_generation *generation, vni_way *way, const vni
 
 vecna_status vni_ways_open(vni_generation *generation, vecna_error *err) {
     vni_config *config = generation->config;
-    vecna_status status;
+    vecna_status status = open_models(generation, err);
+    if (status != VECNA_OK)
+        return status;
     generation->ways =
         vni_arena_take(&config->arena, (1 + config->extra_maps.count) * sizeof *generation->ways);
     if (generation->ways == NULL)
@@ -311,6 +393,8 @@ void vni_generation_free(vni_generation *generation) {
     }
     for (vni_vocabulary_file *file = generation->vocabularies; file; file = file->next)
         vecna_wire_vocabulary_free(file->vocabulary);
+    for (size_t i = 0; generation->models && i < generation->config->forward.targets.count; i++)
+        vecna_model_free(generation->models[i]);
     vni_config_free(generation->config);
     vecna_release(generation->proxy->allocator, generation);
 }

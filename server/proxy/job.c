@@ -235,6 +235,34 @@ static void ask_pool(vni_job *job, const char *model, size_t left) {
         vni_job_fail_with(job, VECNA_WIRE_INTERNAL, "%s", err.message);
 }
 
+/* By a model in this process: quicker than a look into the cache would be. */
+static void embed_here(vni_job *job) {
+    size_t dim = vecna_model_about(job->generation->models[job->way->target]).dim;
+    vecna_error err;
+    job->rows = vecna_allocate(job->proxy->allocator, job->count, dim * sizeof *job->rows);
+    job->dim = dim;
+    if (job->rows == NULL) {
+        vni_job_fail_with(job, VECNA_WIRE_INTERNAL, "no memory for %zu vectors", job->count);
+        return;
+    }
+    if (vni_static_embed(job->generation, job->way->target, job->pieces, job->count, job->rows,
+                         &err) != VECNA_OK) {
+        vni_job_fail_with(job, VECNA_WIRE_INTERNAL, "%s", err.message);
+        return;
+    }
+    for (size_t i = 0; i < job->count; i++) {
+        int known = 0;
+        for (size_t j = 0; j < dim && !known; j++)
+            known = job->rows[i * dim + j] != 0;
+        if (!known) {
+            vni_job_fail_with(job, VECNA_WIRE_INVALID,
+                              "input %zu: the static model knows no piece of this text", i);
+            return;
+        }
+    }
+    all_rows(job);
+}
+
 /* A map whose check stands out waits for it. */
 static int wait_for_check(vni_job *job) {
     const char *objection = vni_canary_objection(job->generation, job->way);
@@ -256,6 +284,13 @@ void vni_job_begin(vni_job *job) {
     size_t left;
     if (wait_for_check(job))
         return;
+    if (job->generation->models[job->way->target]) {
+        if (make_pieces(job))
+            embed_here(job);
+        else
+            vni_job_fail_with(job, VECNA_WIRE_INTERNAL, "no memory for the request");
+        return;
+    }
     model = model_of(job);
     if (model == NULL || !make_pieces(job) || !scope_of(job, model, scope) ||
         !digest_pieces(job, scope)) {

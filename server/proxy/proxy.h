@@ -3,6 +3,7 @@
 #define VNI_PROXY_PROXY_H
 
 #include "vecna/adapt.h"
+#include "vecna/model.h"
 #include "vecna/translate.h"
 
 #include "proxy/cache.h"
@@ -46,6 +47,7 @@ typedef struct vni_generation {
     vni_config *config;
     vni_keys keys;
     vni_pool *pool;
+    vecna_model **models;       /* one a target: static ones; NULL where a server is asked */
     vni_canary_state *canaries; /* one a target */
     float **baselines;          /* (target's dim) first answers, NULL none */
     size_t *baseline_dims;
@@ -70,6 +72,12 @@ void vni_generation_keep(vni_generation *generation);
 void vni_generation_release(vni_generation *generation);
 /* The index of a map by name; way_count when there is none. */
 size_t vni_generation_way(const vni_generation *generation, const char *name, size_t bytes);
+/* "http://host:1 name", or the static model's name: for lines that people read. */
+void vni_target_words(const vni_generation *generation, size_t target, char *out, size_t room);
+/* Vectors of texts by a target's static model: out (count, dim). */
+VECNA_CHECK vecna_status vni_static_embed(const vni_generation *generation, size_t target,
+                                          const vni_piece_options *pieces, size_t count, float *out,
+                                          vecna_error *err);
 /* Pool options and so on are made of a configuration without a loop too: for --check. */
 VECNA_CHECK vecna_status vni_ways_open(vni_generation *generation, vecna_error *err);
 

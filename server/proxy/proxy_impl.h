@@ -22,6 +22,9 @@ typedef struct vni_serve_options {
     /* Without a file: */
     const char *upstream, *provider, *model, *api_key, *map, *client_key;
     size_t dim; /* 0: as the model has it */
+    /* The static model that serves when no upstream is configured, in memory; NULL: there is none. */
+    const void *builtin;
+    size_t builtin_bytes;
 
     /* One line for people: that it is ready, remarks. `level` 0 error, 1 warning, 2 information, 3 ready. */
     void (*say)(void *user, int level, const char *line);

@@ -145,7 +145,9 @@ static void fill_head(vni_job *job, head *out) {
     snprintf(out->source, sizeof out->source, "%zu", job->change.source_dim);
     snprintf(out->dim, sizeof out->dim, "%zu", job->change.dim);
     snprintf(out->overhead, sizeof out->overhead, "%llu", (unsigned long long)overhead);
-    if (job->cached == 0 || job->cached == job->count)
+    if (job->generation->models[job->way->target])
+        snprintf(out->cache, sizeof out->cache, "none");
+    else if (job->cached == 0 || job->cached == job->count)
         snprintf(out->cache, sizeof out->cache, "%s", job->cached ? "hit" : "miss");
     else
         snprintf(out->cache, sizeof out->cache, "partial; hits=%zu; misses=%zu", job->cached,

@@ -117,7 +117,9 @@ void vni_answer_models(vni_proxy *proxy, vni_exchange *exchange, const vecna_wir
     }
     for (size_t i = 0; models && i < now->way_count; i++) {
         const vni_way *way = &now->ways[i];
-        const char *upstream = now->config->forward.targets.items[way->target].model;
+        const char *configured = now->config->forward.targets.items[way->target].model;
+        const char *upstream =
+            now->models[way->target] && !(configured && configured[0]) ? "built-in" : configured;
         const char *name = i ? way->name : upstream && upstream[0] ? upstream : "default";
         if (only < now->way_count && i != only)
             continue;
@@ -151,7 +153,7 @@ void vni_answer_models(vni_proxy *proxy, vni_exchange *exchange, const vecna_wir
 
 static int any_target_up(const vni_generation *generation) {
     for (size_t i = 0; i < generation->pool->target_count; i++)
-        if (vni_target_is_up(&generation->pool->targets[i]))
+        if (generation->models[i] || vni_target_is_up(&generation->pool->targets[i]))
             return 1;
     return 0;
 }

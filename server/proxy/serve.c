@@ -38,9 +38,9 @@ static void write_options(const vni_serve_options *options, vecna_json_writer *j
     vecna_json_write_key(json, "targets");
     vecna_json_write_array_begin(json);
     vecna_json_write_object_begin(json);
-    member(json, "name", "upstream");
+    member(json, "name", options->upstream ? "upstream" : "static");
     member(json, "url", options->upstream);
-    member(json, "provider", options->provider);
+    member(json, "provider", options->upstream ? options->provider : "static");
     member(json, "model", options->model);
     member(json, "api_key", options->api_key);
     vecna_json_write_object_end(json);
@@ -90,6 +90,20 @@ static const char **environment_of(const vni_serve_options *options, char *liste
     return all;
 }
 
+/* A file that names no upstream is served by the built-in model. */
+static vecna_status add_builtin(vni_config *config, vecna_error *err) {
+    vni_config_target *target = vni_arena_take(&config->arena, sizeof *target);
+    vecna_status status;
+    if (target == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for the configuration");
+    status = vni_config_defaults(&vni_target_table, target, &config->arena, err);
+    target->id = "static";
+    target->provider = VNI_PROVIDER_STATIC;
+    config->forward.targets.items = target;
+    config->forward.targets.count = 1;
+    return status;
+}
+
 static vecna_status read_config(const vni_serve_options *options, vni_config **out,
                                 vecna_error *err) {
     vni_config_source source = {0};
@@ -104,7 +118,7 @@ static vecna_status read_config(const vni_serve_options *options, vni_config **o
     source.path = options->config;
     source.environment = environment;
     source.allocator = options->allocator;
-    if (options->config == NULL && options->upstream) {
+    if (options->config == NULL) {
         write_options(options, &json);
         status = vecna_json_writer_finish(&json, err);
         source.text = json.text;
@@ -114,6 +128,8 @@ static vecna_status read_config(const vni_serve_options *options, vni_config **o
         status = vni_config_read(&source, &config, err);
     vecna_json_writer_free(&json);
     vecna_release(options->allocator, environment);
+    if (status == VECNA_OK && config->forward.targets.count == 0 && options->builtin)
+        status = add_builtin(config, err);
     if (status == VECNA_OK)
         status = vni_config_check(config, err);
     if (status == VECNA_OK && config->forward.targets.count == 0)
@@ -188,23 +204,21 @@ static void say_notes(const vni_proxy *proxy, const vni_config *config) {
 }
 
 static void describe_way(const vni_generation *now, const vni_way *way, char *out, size_t room) {
-    const vni_target *target = &now->pool->targets[way->target];
-    const vni_config_target *config = &now->config->forward.targets.items[way->target];
-    char dim[40] = "";
+    size_t source = now->pool->targets[way->target].dim;
+    char dim[40] = "", from[200];
+    vni_target_words(now, way->target, from, sizeof from);
     if (way->learned)
         snprintf(dim, sizeof dim, " -> learned map -> %zu", way->info.target_dim);
-    else if (way->config.type != VNI_ADAPTER_NONE && way->config.target_dim != target->dim)
+    else if (way->config.type != VNI_ADAPTER_NONE && way->config.target_dim != source)
         snprintf(dim, sizeof dim, " -> %s -> %zu",
                  way->config.type != VNI_ADAPTER_TRUNCATE ? "projected"
-                 : target->dim > way->config.target_dim   ? "cut"
+                 : source > way->config.target_dim        ? "cut"
                                                           : "padded",
                  way->config.target_dim);
-    if (target->dim)
-        snprintf(out, room, "%s%s%s (%zu)%s", target->endpoints[0].url, config->model ? " " : "",
-                 config->model ? config->model : "", target->dim, dim);
+    if (source)
+        snprintf(out, room, "%s (%zu)%s", from, source, dim);
     else
-        snprintf(out, room, "%s%s%s%s", target->endpoints[0].url, config->model ? " " : "",
-                 config->model ? config->model : "", dim);
+        snprintf(out, room, "%s%s", from, dim);
 }
 
 /* Every map against what the upstreams said: the first that does not fit, or NULL. */
@@ -242,6 +256,10 @@ static void on_started(void *user) {
     }
     prepare_ways(now);
     proxy->ready = 1;
+    if (now->models[0] && now->config->forward.targets.items[0].model == NULL)
+        vni_proxy_say(proxy, 1,
+                      "no upstream is configured: the built-in model answers, small and quick; "
+                      "`vecna onboard` finds better ones");
     for (size_t i = 0; i < now->pool->target_count; i++)
         if (!now->canaries[i].known && now->canaries[i].problem[0])
             vni_proxy_say(proxy, 1, "%s; it is asked again with the first request",
@@ -481,11 +499,9 @@ static void describe_check(const vni_proxy *proxy, const vni_generation *generat
                   config->tls.cert ? " with TLS" : "", config->keys.count,
                   config->keys.count ? "" : " (everyone is served)");
     for (size_t i = 0; i < config->forward.targets.count; i++) {
-        const vni_config_target *target = &config->forward.targets.items[i];
-        vni_proxy_say(proxy, 3, "target %s: %s%s%s%s", target->id,
-                      target->url ? target->url : target->endpoints.items[0].url,
-                      target->endpoints.count > 1 ? " and others" : "",
-                      target->model ? ", model " : "", target->model ? target->model : "");
+        char words[300];
+        vni_target_words(generation, i, words, sizeof words);
+        vni_proxy_say(proxy, 3, "target %s: %s", config->forward.targets.items[i].id, words);
     }
     for (size_t i = 0; i < generation->way_count; i++) {
         const vni_way *way = &generation->ways[i];
@@ -526,6 +542,8 @@ vecna_status vni_serve_check(const vni_serve_options *options, vecna_error *err)
         vecna_map_free(generation.ways[i].learned);
     for (vni_vocabulary_file *file = generation.vocabularies; file; file = file->next)
         vecna_wire_vocabulary_free(file->vocabulary);
+    for (size_t i = 0; generation.models && i < generation.config->forward.targets.count; i++)
+        vecna_model_free(generation.models[i]);
     vni_config_free(generation.config);
     return status;
 }

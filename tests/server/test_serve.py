@@ -5,7 +5,7 @@ import base64
 import numpy
 import pytest
 
-from serving import Served, serving, upstream, vector_of
+from serving import serving, upstream, vector_of
 
 
 def test_pads_cuts_and_keeps_order():
@@ -48,7 +48,33 @@ def test_the_cache_answers_again():
         assert up.inputs() == [["a", "b"], ["c"]]
 
 
-def test_no_upstream_says_what_to_do(tmp_path):
-    vecna = Served(ready=False, cwd=tmp_path)
-    text = vecna.stop(status=1)
-    assert "vecna onboard" in text and "--upstream" in text
+def test_without_an_upstream_the_built_in_model_answers(tmp_path):
+    with serving("--dim", 300, cwd=tmp_path) as vecna:
+        assert "from the built-in model (256) -> padded -> 300" in vecna.line
+        assert vecna.said("vecna onboard")
+        vectors, headers = vecna.embed(["A man is eating food.", "A man eats bread.", "Interest rates rose."])
+        assert vectors.shape == (3, 300) and numpy.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
+        assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
+        assert headers["x-vecna-cache"] == "none"
+        assert vecna.ask("/readyz")[0] == 200
+        assert [m["id"] for m in vecna.ask("/v1/models")[2]["data"]] == ["built-in"]
+        status, _, body = vecna.ask("/v1/embeddings", {"model": "m", "input": ["good", "\u2603"]})
+        assert status == 400 and "input 1" in body["error"]["message"]
+        assert vecna.metric("vecna_canary_cosine") == 1
+
+
+def test_a_file_can_mix_static_models_and_servers(tmp_path):
+    config = tmp_path / "v.yaml"
+    with upstream(dim=64) as up:
+        config.write_text(f"""
+forward:
+  target: server
+  targets:
+    - {{name: quick, provider: static}}
+    - {{name: server, url: {up.url}, model: m}}
+extra_maps:
+  quick: {{forward_target: quick, type: projection, target_dim: 64}}
+""")
+        with serving("--config", config) as vecna:
+            assert numpy.array_equal(vecna.embed("x")[0][0].astype(numpy.float32), vector_of("x", 64))
+            assert vecna.embed("bread", "/map/quick/v1/embeddings")[0].shape == (1, 64)
