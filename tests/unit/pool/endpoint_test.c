@@ -119,7 +119,7 @@ static void the_failed_one_is_avoided(void **state) {
     list[1].unwell = 1;
     assert_int_equal(vni_endpoint_pick(list, 2, &list[0], 0, &one, &wait), VNI_PICK_ONE);
     assert_ptr_equal(one, &list[0]); /* better than nobody */
-    list[0].unwell = 1; /* a health check may be wrong: better than nobody */
+    list[0].unwell = 1;              /* a health check may be wrong: better than nobody */
     assert_int_equal(vni_endpoint_pick(list, 2, NULL, 0, &one, &wait), VNI_PICK_ONE);
 }
 
