@@ -216,9 +216,6 @@ static void errors_know_who_speaks(void **state) {
     assert_int_equal(f->failure.dialect, VECNA_WIRE_OPENAI);
     assert_refused(f, "/v1/embeddings", "{\"input\":\"a\" \"truncation\":true}", 400, "", "JSON");
     assert_int_equal(f->failure.dialect, VECNA_WIRE_OPENAI);
-    assert_int_equal(
-        vecna_wire_dialect_of_agent(VECNA_WIRE_OPENAI, text_of("Voyage/v1 PythonBindings/0.5.0")),
-        VECNA_WIRE_VOYAGE);
 }
 
 /* `count` elements of `one` in "input". */
