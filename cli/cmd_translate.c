@@ -43,7 +43,7 @@ typedef struct job {
     bool make_unit; /* the first map brings rows to unit length */
     slot *slots;
     size_t slot_count;
-    int8_loss loss;
+    likeness loss, native; /* of --int8 and --native */
     progress meter;
     uint64_t rows, skipped, zeros, scaled;
     int64_t first_skipped, first_zero;
@@ -63,6 +63,9 @@ static vecna_status read_block(void *user, size_t index, int *more, vecna_error 
         if (status == VECNA_OK && work->options->int8)
             status =
                 int8_begin(work->opened, work->map_count, mine->block->vectors, &work->loss, err);
+        if (status == VECNA_OK && work->options->native)
+            status = native_begin(work->opened, work->map_count, mine->block->vectors,
+                                  work->options, &work->native, err);
     }
     *more = status == VECNA_OK && mine->block->vectors.rows > 0;
     return status;
@@ -370,6 +373,32 @@ static void collect(job *work) {
     }
 }
 
+/* The share of the target's variance that the source explains: through a chain the product, as if what
+ * the maps lose had nothing in common. 0 when a map does not say. */
+static double explained_by(const job *work) {
+    double share = work->map_count > 0;
+    for (size_t i = 0; i < work->map_count; i++)
+        share *= vecna_map_about(work->maps[i]).explained;
+    return share;
+}
+
+/* Said before anything is converted: upwards what is missing looks as if it were there, and a chain
+ * loses more than its maps. */
+static void warn_of_losses(const job *work) {
+    const double share = explained_by(work);
+    if (work->options->json || work->options->quiet || share <= 0)
+        return;
+    if (work->map_count > 1)
+        note("a chain of %zu maps, which explain %.0f %% of their targets' variance one after the "
+             "other if their losses are independent%s",
+             work->map_count, 100 * share,
+             work->options->native ? "" : "; --native FILE measures what is lost");
+    else if (work->out_dim > work->in_dim)
+        note("upwards from %zu to %zu dimensions: the source explains %.0f %% of the target's "
+             "variance, and what is missing cannot be restored",
+             work->in_dim, work->out_dim, 100 * share);
+}
+
 static void report(const job *work, const char *out_path, double seconds) {
     FILE *to = strcmp(out_path, "-") == 0 ? stderr : stdout;
     if (work->skipped)
@@ -389,6 +418,8 @@ static void report(const job *work, const char *out_path, double seconds) {
         return;
     if (work->options->int8 && !work->options->json)
         int8_print(&work->loss);
+    if (work->options->native && !work->options->json)
+        native_print(&work->native, work->map_count);
     if (work->options->json) {
         vecna_json_writer json;
         vecna_json_writer_init(&json, 0, NULL);
@@ -408,7 +439,13 @@ static void report(const job *work, const char *out_path, double seconds) {
         vecna_json_write_key(&json, "seconds");
         vecna_json_write_f64(&json, seconds);
         if (work->options->int8)
-            int8_print_json(&work->loss, &json);
+            likeness_print_json(&work->loss, "int8", &json);
+        if (work->options->native)
+            likeness_print_json(&work->native, "native", &json);
+        if (explained_by(work) > 0) {
+            vecna_json_write_key(&json, "explained");
+            vecna_json_write_f64(&json, explained_by(work));
+        }
         vecna_json_write_object_end(&json);
         print_json(&json, to);
         return;
@@ -438,6 +475,7 @@ static int run_job(job *work, const char *in_path, const char *out_path) {
     if (status == VECNA_OK)
         status = open_writer(work, out_path, &err);
     if (status == VECNA_OK) {
+        warn_of_losses(work);
         progress_start(&work->meter, "translating", vecna_reader_about(work->reader)->rows);
         status = vecna_pool_pipeline(pool, &pipeline, &err);
         progress_end(&work->meter);
@@ -481,6 +519,9 @@ int command_translate(int argc, char **argv) {
         {"int8", 0, OPTION_FLAG, &o.int8, NULL,
          "weights and vectors as bytes: three times the pace\nand more with AVX-512 VNNI; says "
          "what it costs"},
+        {"native", 0, OPTION_TEXT, &o.native, "FILE",
+         "the first rows of IN as the target model embeds them:\nsays what the map, or the chain, "
+         "loses on them"},
         {"force", 0, OPTION_FLAG, &o.force, NULL,
          "also with a map that failed, or rows that look\nlike another model's"},
         {"bad-rows", 0, OPTION_CHOICE, &o.bad_rows, "fail|skip",
@@ -523,6 +564,8 @@ int command_translate(int argc, char **argv) {
                            "--chain");
     if (o.int8 && o.maps.count == 0)
         return usage_error(&use, "--int8 is for maps; an adapter multiplies nothing");
+    if (o.native && o.maps.count == 0)
+        return usage_error(&use, "--native is for maps; an adapter stays in its space");
     if (o.normalize && o.no_normalize)
         return usage_error(&use, "--normalize and --no-normalize exclude each other");
     return translate_file(&o, paths[0], paths[1]);

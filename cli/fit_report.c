@@ -198,6 +198,8 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about, c
     fprintf(to, "\nCosine to the true vector %.3f [%.3f, %.3f]; of the mean vector alone %.3f\n",
             report->cosine.value, report->cosine.low, report->cosine.high,
             report->cosine_mean_vector);
+    fprintf(to, "The source explains %.0f %% of the target's variance%s\n", 100 * report->explained,
+            about->target_dim > about->source_dim ? "; what is missing cannot be restored" : "");
     print_truth(&report->truth, about->role, to);
     if (report->neighbours.queries > 0 && report->rows_judged > 0)
         print_truth(&report->neighbours, about->role, to);

@@ -16,6 +16,7 @@ typedef struct translate_options {
     input_options input;
     const char *out_format, *out_tensor;
     int dtype, bad_rows;
+    const char *native; /* the first rows of the input embedded by the target model, or NULL */
     bool normalize, no_normalize, chain, force, int8, json, quiet;
     size_t threads;
 } translate_options;
@@ -23,18 +24,23 @@ typedef struct translate_options {
 /* Streams `in` to `out`, says what was done (unless quiet), returns the exit status. */
 int translate_file(const translate_options *options, const char *in, const char *out);
 
-/* What int8 costs, measured on rows of the input. */
-typedef struct int8_loss {
+/* How near translated rows are to what they should be, measured on rows of the input: of int8 to
+ * float32 results, of a chain to native vectors. */
+typedef struct likeness {
     size_t rows;                      /* that it was measured on; 0: none had a direction */
-    double cosine_mean, cosine_least; /* to the float32 results */
+    double cosine_mean, cosine_least; /* to what they should be */
     double overlap;                   /* share of a row's 10 nearest, among these rows, that stay */
     size_t overlap_depth;             /* 10, or the rows less one; 0: too few */
-} int8_loss;
+} likeness;
 
 /* The maps translate with bytes from now on; the loss is measured on the first of `rows`. */
-vecna_status int8_begin(vecna_map *const *maps, size_t count, vecna_view rows, int8_loss *loss,
+vecna_status int8_begin(vecna_map *const *maps, size_t count, vecna_view rows, likeness *out,
                         vecna_error *err);
-void int8_print(const int8_loss *loss);
-void int8_print_json(const int8_loss *loss, vecna_json_writer *json);
+void int8_print(const likeness *loss);
+/* What the maps lose: their results beside native vectors of the first rows, read from a file. */
+vecna_status native_begin(vecna_map *const *maps, size_t count, vecna_view rows,
+                          const translate_options *options, likeness *out, vecna_error *err);
+void native_print(const likeness *kept, size_t maps);
+void likeness_print_json(const likeness *kept, const char *key, vecna_json_writer *json);
 
 #endif

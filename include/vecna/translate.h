@@ -259,9 +259,11 @@ typedef struct vecna_report {
     size_t rows_report; /* on which the figures below were measured */
     size_t folds_select;
     size_t folds_report;
-    size_t rank;                       /* directions of the source that the pairs determine */
-    vecna_interval cosine;             /* translated to true target row, on reported rows */
-    double cosine_mean_vector;         /* the same for the target's mean vector: the floor */
+    size_t rank;               /* directions of the source that the pairs determine */
+    vecna_interval cosine;     /* translated to true target row, on reported rows */
+    double cosine_mean_vector; /* the same for the target's mean vector: the floor */
+    double explained; /* share of the target rows' variance that translated rows explain, up to one
+                         scale: squared correlation about the means, on reported rows */
     const vecna_candidate *candidates; /* (candidate_count) owned by the map */
     size_t candidate_count;            /* 0 when the recipe was given whole */
     vecna_truth truth;                 /* that the verdict stands on */
@@ -301,8 +303,10 @@ typedef struct vecna_map_info {
     size_t rows_fit;
     vecna_verdict verdict;
     unsigned reasons;
-    uint64_t checksum;           /* of the tensors: names a map */
-    double statistics_rows;      /* behind the statistics that it keeps; 0: it keeps none */
+    double explained;       /* share of the target's variance that the source explains, on rows that
+                              the judged map did not see; 0: not known */
+    uint64_t checksum;      /* of the tensors: names a map */
+    double statistics_rows; /* behind the statistics that it keeps; 0: it keeps none */
     vecna_statistics statistics; /* and what they are kept as */
 } vecna_map_info;
 

@@ -147,6 +147,7 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     map->has_report = 1;
     map->verdict = map->report.verdict;
     map->reasons = map->report.reasons;
+    map->explained = map->report.explained;
     tell_prior(f, &basis, &map->report);
     status = fingerprint(f, map, err);
     status = status ? status : keep_statistics(f, sums, map, err);

@@ -86,6 +86,7 @@ vecna_map_info vecna_map_about(const vecna_map *map) {
         .verdict = map->verdict,
         .reasons = map->reasons,
         .checksum = map->checksum,
+        .explained = map->explained,
         .statistics_rows = map->statistics ? map->statistics->count : 0,
         .statistics = !map->statistics        ? VECNA_STATISTICS_NONE
                       : map->statistics->half ? VECNA_STATISTICS_F16

@@ -77,6 +77,9 @@ static void describe(const vecna_map *map, vni_map_writing *w, char needs[VNI_MA
     vni_put_count(w, "", "rows_fit", map->rows_fit);
     vni_put_text(w, "", "verdict", vecna_verdict_name(map->verdict));
     vni_put_count(w, "", "reasons", map->reasons);
+    if (map->explained > 0) {
+        vni_put_number(w, "", "explained", map->explained);
+    }
     vni_put_text(w, "", "report", map->report_json);
     vni_put_tensor(w, "", "bias", VECNA_TENSOR_F32, map->target_dim, 0, map->bias);
     vni_put_tensor(w, "", "weight", VECNA_TENSOR_F32, map->source_dim, map->target_dim,
@@ -217,6 +220,9 @@ static vecna_status get_description(const vni_map_reading *r, vecna_map *map, ve
     status = status ? status : vni_get_count(r, "", "rank", 1e9, &map->recipe.rank, err);
     status = status ? status : vni_get_count(r, "", "rows_fit", 9e15, &map->rows_fit, err);
     status = status ? status : vni_get_count(r, "", "reasons", 4294967295.0, &reasons, err);
+    if (!status && vni_has_key(r, "", "explained")) {
+        status = vni_get_number(r, "", "explained", (vni_range){0, 1}, &map->explained, err);
+    }
     map->role = (vecna_role)role;
     map->verdict = (vecna_verdict)verdict;
     map->reasons = (unsigned)reasons;

@@ -323,6 +323,39 @@ static vecna_status measure_queries(const vni_fit *fit, const vni_reported *repo
                    err);
 }
 
+/* Squared correlation of translated with native rows, all values about the means of their columns. */
+static vecna_status measure_explained(const vni_fit *fit, const vni_reported *reported,
+                                      vecna_report *report, vecna_error *err) {
+    const vecna_view native = reported->native, translated = reported->translated;
+    const size_t dim = native.dim;
+    double *mean = vecna_allocate_zero(fit->pairs.allocator, dim, 2 * sizeof *mean);
+    double both = 0, of_native = 0, of_translated = 0;
+    if (!mean) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a mean");
+    }
+    vecna_linalg_sum_add(native, mean);
+    vecna_linalg_sum_add(translated, mean + dim);
+    for (size_t j = 0; j < 2 * dim; j++) {
+        mean[j] /= (double)native.rows;
+    }
+    for (size_t i = 0; i < native.rows; i++) {
+        const float *x = native.data + i * native.stride;
+        const float *y = translated.data + i * translated.stride;
+        for (size_t j = 0; j < dim; j++) {
+            const double a = (double)x[j] - mean[j], b = (double)y[j] - mean[dim + j];
+            both += a * b;
+            of_native += a * a;
+            of_translated += b * b;
+        }
+    }
+    report->explained = both > 0 && of_native > 0 && of_translated > 0
+                            ? both * both / of_native / of_translated
+                            : 0;
+    report->explained = report->explained < 1 ? report->explained : 1;
+    vecna_release(fit->pairs.allocator, mean);
+    return VECNA_OK;
+}
+
 static vecna_status measure_cosine(const vni_fit *fit, const vni_reported *reported,
                                    vecna_report *report, vecna_error *err) {
     const vecna_allocator *a = fit->pairs.allocator;
@@ -360,6 +393,7 @@ vecna_status vni_report_fill(const vni_fit *fit, const vni_reported *reported, v
                              vecna_error *err) {
     const int asked = reported->query_target.rows > 0;
     vecna_status status = measure_cosine(fit, reported, report, err);
+    status = status ? status : measure_explained(fit, reported, report, err);
     status = status ? status : vni_progress(fit, "measuring", 0.1, err);
     status = status ? status : measure_rows(fit, reported, &report->neighbours, err);
     status = status ? status : vni_progress(fit, "measuring", 0.6, err);

@@ -154,6 +154,7 @@ static void put_report(vecna_json_writer *w, const vecna_map *map) {
     put_count(w, "source_rank", report->rank);
     put_interval(w, "cosine", &report->cosine);
     put_number(w, "cosine_mean_vector", report->cosine_mean_vector);
+    put_number(w, "explained", report->explained);
     if (report->rows_report > 0) {
         put_truth(w, "truth", &report->truth);
     }

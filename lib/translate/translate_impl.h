@@ -27,6 +27,7 @@ struct vecna_map {
     int normalized;
     int source_normalized;
     size_t rows_fit;
+    double explained;        /* of the report; 0: not known */
     vecna_linalg_int8 *int8; /* weights and bias as bytes, in their place; NULL: not asked for */
     uint64_t checksum;
     vecna_verdict verdict;

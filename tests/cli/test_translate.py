@@ -644,12 +644,69 @@ def test_chains_are_refused_unless_asked_for_and_matching(vecna, tmp_path, small
     assert numpy.abs(numpy.load(files[1]) - second.apply(small_map.apply(small_map.source))).max() < 1e-5
 
 
+def spread(x):
+    return x - x.mean(0)
+
+
+def test_what_is_explained_is_said_before_going_up(vecna, tmp_path, small_map):
+    numpy.save(tmp_path / "down.npy", small_map.target)
+    up = fit(vecna, tmp_path, small_map.target, small_map.source, "--method", "ridge", "--lambda", 0.01)
+    done = vecna("translate", tmp_path / "down.npy", tmp_path / "up.npy", "--map", up.path)
+    share = vecna("translate", tmp_path / "down.npy", tmp_path / "up.npy", "--map", up.path, "--json").json()["explained"]
+    assert f"the source explains {100 * share:.0f} % of the target's variance" in done.err
+    # held out when it was fitted: near to the same of all rows, a little below
+    a, b = spread(unit(small_map.source)), spread(up.apply(small_map.target))
+    of_all = (a * b).sum() ** 2 / (a * a).sum() / (b * b).sum()
+    assert of_all - 0.1 < share <= of_all
+    numpy.save(tmp_path / "in.npy", small_map.source)
+    done = vecna("translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", small_map.path)
+    assert "explains" not in done.err  # downwards nothing is made up
+
+
+def test_what_a_chain_loses_is_measured_on_native_rows(vecna, tmp_path, small_map):
+    back = tmp_path / "back"
+    back.mkdir()
+    second = fit(vecna, back, small_map.target, small_map.source, "--method", "ridge", "--source-name", "new",
+                 "--target-name", "old")
+    numpy.save(tmp_path / "in.npy", small_map.source)
+    native = small_map.source.copy()
+    native[3] = 0  # has no direction: not compared
+    numpy.save(tmp_path / "native.npy", native)
+    files = tmp_path / "in.npy", tmp_path / "out.npy"
+    maps = "--map", small_map.path, "--map", second.path, "--chain"
+    done = vecna("translate", *files, *maps)
+    assert "a chain of 2 maps" in done.err and "--native" in done.err
+    done = vecna("translate", *files, *maps, "--native", tmp_path / "native.npy", "--json")
+    kept, rows = done.json()["native"], numpy.arange(240) != 3
+    got = second.apply(small_map.apply(small_map.source))[rows]
+    truth = unit(native)[rows]
+    cosines = (got * truth).sum(1)
+    assert kept["rows"] == 239 and abs(kept["cosine_mean"] - cosines.mean()) < 1e-5
+    assert abs(kept["cosine_least"] - cosines.min()) < 1e-5
+    near = [numpy.argsort(-(x @ x.T - 9 * numpy.eye(len(x))), 1, "stable")[:, :10] for x in (truth, got)]
+    assert abs(kept["overlap"] - numpy.mean([len(set(a) & set(b)) / 10 for a, b in zip(*near)])) < 0.002
+    shares = [vecna("inspect", m.path, "--json").json()["report"]["explained"] for m in (small_map, second)]
+    assert abs(done.json()["explained"] - shares[0] * shares[1]) < 1e-9
+    text = vecna("translate", *files, *maps, "--native", tmp_path / "native.npy").err
+    assert f"the chain: cosine to the native vectors {cosines.mean():.3f}" in text
+
+
+def test_native_rows_must_fit(vecna, tmp_path, small_map):
+    numpy.save(tmp_path / "in.npy", small_map.source)
+    numpy.save(tmp_path / "wide.npy", small_map.source)
+    numpy.save(tmp_path / "empty.npy", numpy.zeros((3, 10), "f4"))
+    files = tmp_path / "in.npy", tmp_path / "out.npy", "--map", small_map.path, "--native"
+    assert "16" in vecna("translate", *files, tmp_path / "wide.npy", status=1).err
+    assert "no row to compare" in vecna("translate", *files, tmp_path / "empty.npy", status=1).err
+    assert not files[1].exists()
+
+
 # ---- options that exclude each other, and files that cannot be written -------------------------------------
 
 @pytest.mark.parametrize("arguments", [
     (), ("--map", "m", "--dim", 3), ("--dim", 3, "--normalize", "--no-normalize"), ("--dim", 0),
     ("--dim", 3, "--dtype", "f12"), ("--map", "m", "--adapter", "pad"), ("--map", "m", "--seed", 3),
-    ("--dim", 3, "--int8"), ("--map", "m", "--truncate-mode", "from_start"), ("--map", "m", "--pad-mode", "at_start"),
+    ("--dim", 3, "--int8"), ("--dim", 3, "--native", "f"), ("--map", "m", "--truncate-mode", "from_start"), ("--map", "m", "--pad-mode", "at_start"),
 ])
 def test_options_that_would_be_ignored_are_mistakes(vecna, tmp_path, arguments):
     put_npy(tmp_path / "in.npy")
