@@ -294,8 +294,11 @@ static vecna_status on_loop_begin(void *user, vni_loop *loop, vecna_error *err) 
         status = read_config(proxy->options, &config, err);
     if (status == VECNA_OK)
         status = vni_generation_new(proxy, config, NULL, &proxy->current, err);
-    if (status != VECNA_OK)
+    if (status != VECNA_OK) { /* nobody calls the end of a loop that did not begin */
+        vni_client_free(proxy->client);
+        proxy->client = NULL;
         return status;
+    }
     vni_pool_watch(proxy->current->pool);
     proxy->second.fire = on_second;
     vni_timer_start(loop, &proxy->second, FLUSH_MS);

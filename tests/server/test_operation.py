@@ -258,7 +258,7 @@ def test_the_disk_keeps_vectors(tmp_path):
 def test_check_says_what_would_be_served(tmp_path, vecna):
     path = write(tmp_path / "v.yaml", "forward: {targets: [{url: 'http://127.0.0.1:1', model: m}]}\nadapter: {type: truncate, target_dim: 5}\n")
     done = vecna("serve", "--config", path, "--check")
-    assert "target target-1: http://127.0.0.1:1, model m" in done.out and "map default: truncate to 5" in done.out
+    assert "target target-1: http://127.0.0.1:1 m" in done.out and "map default: truncate to 5" in done.out
     assert "line 1" in vecna("serve", "--config", write(path, "listn: x\n"), "--check", status=1).err
     assert "map" in vecna("serve", "--upstream", "http://127.0.0.1:1", "--map", "/no/map", "--check", status=1).err
     assert "exclude" in vecna("serve", "--upstream", "u", "--config", "c", status=2).err

