@@ -114,6 +114,7 @@ typedef struct vecna_translate_options {
     vecna_statistics statistics; /* that the map keeps */
     uint64_t seed;               /* of splits and bootstrap */
     size_t resamples;            /* bootstrap; 0 means 2000 */
+    int no_confidence;           /* 1: a smaller map, without confidence and calibrated scores */
     const char *source_name;     /* of the spaces, for the map and for messages; NULL means "" */
     const char *target_name;
     int (*progress)(void *user, const char *stage, double done); /* NULL: silent. done 0 .. 1; a
@@ -333,6 +334,87 @@ VECNA_API VECNA_CHECK vecna_status vecna_map_apply(const vecna_map *map, vecna_v
 VECNA_API VECNA_CHECK vecna_status vecna_map_apply_raw(const vecna_map *map, vecna_view in,
                                                        vecna_matrix out, vecna_pool *pool,
                                                        vecna_error *err);
+
+/* ---- what can be relied on ------------------------------------------------------------------- */
+
+/* A map of a fit keeps up to 1,024 of its pairs as they were translated by maps that had not seen
+ * them (rows * (source dim + 2 * target dim) bytes). From them is told how far a row can be relied
+ * on, and what a native row would have scored. Fewer than 64 such pairs: there is neither. */
+typedef struct vecna_held_info {
+    size_t rows;    /* held pairs; 0: no confidence, no scores */
+    double cosine;  /* mean cosine of their translations and the truth */
+    double missed;  /* share of rows that the lower bound may miss: 0.05 */
+    int has_scores; /* role document */
+    double
+        ks_before;   /* Kolmogorov-Smirnov distance of scores of translations and of native rows, */
+    double ks_after; /* raw and calibrated, of queries that the calibration had not seen */
+} vecna_held_info;
+VECNA_API vecna_held_info vecna_map_held(const vecna_map *map);
+
+/* The confidence of one translated row. */
+typedef struct vecna_confidence_row {
+    float
+        recall; /* expected share of its native neighbours that it keeps: the confidence, 0 .. 1 */
+    float cosine; /* expected cosine with the vector of the target model */
+    float least;  /* that cosine is at least this, for 95 of 100 rows of the kind of the pairs */
+    int outside;  /* 1: further from the pairs than 199 of 200 of them; the bound may not hold */
+} vecna_confidence_row;
+
+typedef struct vecna_confidence vecna_confidence;
+
+/* Get ready to judge rows; the map must outlive it. Immutable, may be shared by threads.
+ * Memory: 4 * rows held * (source dim + 2 * target dim) + 4 * source dim^2 bytes.
+ * Errors: VECNA_ERR_UNSUPPORTED for a map without held rows; VECNA_ERR_NUMERIC, VECNA_ERR_MEMORY,
+ *         VECNA_ERR_LIBRARY. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_confidence_new(const vecna_map *map,
+                                                        const vecna_allocator *allocator,
+                                                        vecna_confidence **out, vecna_error *err);
+VECNA_API void vecna_confidence_free(vecna_confidence *confidence);
+
+/* The confidence of rows.
+ *   in          (rows, source dim)  what was given to the map
+ *   translated  (rows, target dim)  what it made of them
+ *   out         (rows)
+ * Numerics: float32 products, the rest in float64; within 1e-4 of tests/reference. A row with NaN, or
+ *           of zeros, gets a number too: such rows are for the caller to find.
+ * Memory:   4 * rows * (source dim + target dim) bytes, and for each thread 128 rows of 8 * (source
+ *           dim + rows held) bytes.
+ * Errors:   VECNA_ERR_DIM; VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY.
+ * Source:   docs/confidence.md. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_confidence_of(const vecna_confidence *confidence,
+                                                       vecna_view in, vecna_view translated,
+                                                       vecna_confidence_row *out, vecna_pool *pool,
+                                                       vecna_error *err);
+
+/* Scores of translated rows on the scale of native ones, for lists that mix both. */
+typedef struct vecna_scores vecna_scores;
+
+/* Get ready; needs nothing of the map afterwards. Immutable, may be shared by threads.
+ * Memory: 8 * rows held * target dim bytes.
+ * Errors: VECNA_ERR_UNSUPPORTED for a map without calibration of scores; VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_scores_new(const vecna_map *map,
+                                                    const vecna_allocator *allocator,
+                                                    vecna_scores **out, vecna_error *err);
+VECNA_API void vecna_scores_free(vecna_scores *scores);
+
+/* What a query scores at its best among the held rows, translated and native. */
+typedef struct vecna_score_level {
+    double translated;
+    double native;
+} vecna_score_level;
+
+/* The level of each query, which vecna_scores_calibrate needs.
+ *   queries  (queries, target dim)  native vectors of any length
+ *   out      (queries)
+ * Memory:   512 * rows held bytes while it works.
+ * Errors:   VECNA_ERR_DIM; VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY. */
+VECNA_API VECNA_CHECK vecna_status vecna_scores_levels(const vecna_scores *scores,
+                                                       vecna_view queries, vecna_score_level *out,
+                                                       vecna_pool *pool, vecna_error *err);
+/* The score that a native row would have had: rises with score, so that the order of translated
+ * rows stays. score is the cosine of the query and a translated row. Source: docs/scores.md. */
+VECNA_API double vecna_scores_calibrate(const vecna_scores *scores, vecna_score_level level,
+                                        double score);
 
 /* A query map from the target space back to the source space: the transpose of the rotation nearest
  * to the map's weights, without means. It asks an index that keeps the old model's vectors; what it

@@ -141,9 +141,6 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     map->report.rows_select = f->choice.rows;
     map->report.folds_select = f->choice.folds;
     map->report.rank = basis.rank;
-    map->report.candidates = map->candidates = f->choice.candidates;
-    map->report.candidate_count = f->choice.candidate_count;
-    f->choice.candidates = NULL; /* the map's now */
     map->has_report = 1;
     map->verdict = map->report.verdict;
     map->reasons = map->report.reasons;
@@ -151,6 +148,10 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     tell_prior(f, &basis, &map->report);
     status = fingerprint(f, map, err);
     status = status ? status : keep_statistics(f, sums, map, err);
+    status = status ? status : vni_fit_hold(f, map, err);
+    map->report.candidates = map->candidates = f->choice.candidates;
+    map->report.candidate_count = f->choice.candidate_count;
+    f->choice.candidates = NULL; /* the map's now */
     if (status) {
         goto fail;
     }
@@ -182,6 +183,7 @@ static void free_fitting(vni_fitting *f) {
     vecna_release(f->allocator, f->rows);
     vecna_release(f->allocator, f->reported);
     vecna_release(f->allocator, f->held);
+    vecna_release(f->allocator, f->lengths);
     vecna_release(f->allocator, f->asked);
     vecna_release(f->allocator, f->query_fold);
     vecna_judgements_free(f->judgements);

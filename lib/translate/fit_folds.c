@@ -2,14 +2,15 @@
  * it, so that what is reported was never seen. Beside it the same recipe on pairs that do not belong
  * together, for the control. */
 #include "translate/fit_impl.h"
+#include "translate/trust_impl.h"
 
 #include <string.h>
 
 enum {
-    FOLDS = 5,
     ROWS_REPORTED = 800,      /* enough: no further fold is reported */
     ROWS_REPORTED_MAX = 4000, /* of one fold */
     ROWS_TRANSLATED = 2048,   /* at once */
+    ROWS_GROWN = 12,          /* times the dimensions: more rows hardly better a map */
     ROWS_SHUFFLED = 500       /* behind the map of shuffled pairs */
 };
 
@@ -17,8 +18,8 @@ enum {
 static vecna_status plan_rows(vni_fitting *f, vecna_error *err) {
     const vni_pairs *pairs = &f->fit.pairs;
     const size_t p = pairs->source.dim, q = pairs->target.dim;
-    vni_split_input input = {f->rows, f->row_count,   f->group, f->key, pairs->source.rows,
-                             FOLDS,   f->options.seed};
+    vni_split_input input = {f->rows,       f->row_count,   f->group, f->key, pairs->source.rows,
+                             VNI_FIT_FOLDS, f->options.seed};
     vecna_status status = vni_split_new(&input, f->allocator, &f->split, err);
     if (status) {
         return status;
@@ -58,9 +59,10 @@ static vecna_status plan_rows(vni_fitting *f, vecna_error *err) {
     }
     const size_t queries = f->fit.query_report_count;
     f->held = vecna_allocate(f->allocator, f->reported_count * (p + 3 * q), sizeof(float));
+    f->lengths = vecna_allocate_zero(f->allocator, f->reported_count, 2 * sizeof(float));
     f->asked = vecna_allocate(f->allocator, queries * (p + 3 * q), sizeof(float));
     f->query_fold = vecna_allocate_zero(f->allocator, queries, sizeof(size_t));
-    if (!f->held || !f->asked || !f->query_fold) {
+    if (!f->held || !f->lengths || !f->asked || !f->query_fold) {
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to report on %zu rows",
                                f->reported_count);
     }
@@ -134,7 +136,7 @@ static vecna_status translate_fold(vni_fitting *f, const vni_basis *basis, const
         if (!count || (side && f->options.role != VECNA_ROLE_QUERY)) {
             continue;
         }
-        float *room = vecna_allocate(f->allocator, most * (p + basis->rank + q), sizeof *room);
+        float *room = vecna_allocate(f->allocator, most * (p + basis->rank + q + 1), sizeof *room);
         size_t *listed = vecna_allocate(f->allocator, most, sizeof *listed);
         if (!room || !listed) {
             status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to translate");
@@ -158,6 +160,14 @@ static vecna_status translate_fold(vni_fitting *f, const vni_basis *basis, const
             status = status ? status
                             : vni_translate_block(basis, vecna_matrix_view(middle), block, means,
                                                   out, f->options.pool, err);
+            float *lengths = out.data + most * q;
+            if (!status && !side) {
+                status = vni_block_lengths(basis, vecna_matrix_view(middle), block, means, lengths,
+                                           f->options.pool, err);
+                for (size_t k = 0; k < here && !status; k++) {
+                    f->lengths[(slot - 1) * count + listed[k]] = lengths[k];
+                }
+            }
             for (size_t k = 0; k < here && !status; k++) {
                 memcpy(base + count * (p + slot * q) + listed[k] * q, out.data + k * q,
                        q * sizeof(float));
@@ -235,6 +245,64 @@ vecna_status vni_fit_plan(vni_fitting *f, vecna_error *err) {
     return status ? status : sum_rows(f, f->split.order, count, &f->moments, err);
 }
 
+/* Mean cosine of the fold's translations in the slot-th place with the truth, and their mean length. */
+static void measure_fold(const vni_fitting *f, size_t fold, size_t slot, double *cosine,
+                         double *length) {
+    const size_t p = f->fit.pairs.source.dim, q = f->fit.pairs.target.dim;
+    const float *native = f->held + f->reported_count * p;
+    const float *translated = f->held + f->reported_count * (p + slot * q);
+    const float *lengths = f->lengths + (slot - 1) * f->reported_count;
+    size_t count = 0;
+    *cosine = *length = 0;
+    for (size_t i = 0; i < f->reported_count; i++) {
+        if (f->split.fold[f->reported[i]] == fold && !f->judged[f->reported[i]]) {
+            *cosine += vni_dot(translated + i * q, native + i * q, q);
+            *length += (double)lengths[i];
+            count++;
+        }
+    }
+    *cosine /= count ? (double)count : 1;
+    *length /= count ? (double)count : 1;
+}
+
+/* How much better the delivered map, which is fitted on more rows, will be than the one of this fold:
+ * a map of half as many rows says how the error falls, which is as one over their number. Goes through
+ * the place of the shuffled translations. Nothing where rows are many. */
+static vecna_status measure_growth(vni_fitting *f, const vni_basis *basis, const size_t *rows,
+                                   size_t fold, vecna_error *err) {
+    const size_t count = basis->rows / 2;
+    if (f->options.no_confidence || basis->rows > ROWS_GROWN * basis->source_dim ||
+        count < VNI_HELD_LEAST / 2) {
+        return VECNA_OK;
+    }
+    vni_moments moments = {0};
+    vni_basis less = {0};
+    double *block = NULL;
+    vecna_status status = sum_rows(f, rows, count, &moments, err);
+    status = status ? status
+                    : vni_basis_new(moments.memory ? &moments : NULL, &f->fit.pairs, rows, count,
+                                    vni_recipe_rotates(&f->choice.recipe), &less, err);
+    vni_moments_free(&moments);
+    if (!status) {
+        block = vecna_allocate(f->allocator, less.rank * less.target_dim, sizeof *block);
+        status = block ? vni_block(&less, &f->choice.recipe, block, err)
+                       : vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a map");
+    }
+    status = status ? status : translate_fold(f, &less, block, fold, 2, err);
+    if (!status) {
+        double cosine, length, cosine_less, length_less;
+        const double here = (double)basis->rows, slope = 1 / (double)count - 1 / here;
+        const double share = (1 / here - 1 / (double)f->row_count) / slope;
+        measure_fold(f, fold, 1, &cosine, &length);
+        measure_fold(f, fold, 2, &cosine_less, &length_less);
+        f->growth = cosine > cosine_less && share > 0 ? (cosine - cosine_less) * share : 0;
+        f->length_growth = share > 0 ? (length - length_less) * share : 0;
+    }
+    vni_basis_free(&less);
+    vecna_release(f->allocator, block);
+    return status;
+}
+
 vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
     const vni_pairs *pairs = &f->fit.pairs;
     vecna_status status = VECNA_ERR_MEMORY;
@@ -296,11 +364,47 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
         status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a map");
         goto done;
     }
+    f->fold_recipes[fold] = f->choice.recipe;
     status = vni_block(&basis, &f->choice.recipe, block, err);
     status = status ? status : translate_fold(f, &basis, block, fold, 1, err);
+    if (!status && fold == 0) {
+        status = measure_growth(f, &basis, train, fold, err);
+    }
     status = status ? status : shuffle_fold(f, train, trained, &f->choice.recipe, fold, err);
 done:
     vni_moments_free(&moments);
+    vni_basis_free(&basis);
+    vecna_release(f->allocator, train);
+    vecna_release(f->allocator, block);
+    return status;
+}
+
+vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_error *err) {
+    vni_moments sums = {0};
+    vni_basis basis = {0};
+    double *block = NULL;
+    size_t trained = 0;
+    size_t *train = vecna_allocate(f->allocator, f->split.rows, sizeof *train);
+    vecna_status status = VECNA_OK;
+    if (!train) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to hold out a fold");
+    }
+    for (size_t i = 0; i < f->split.rows; i++) {
+        if (f->split.fold[f->split.order[i]] != fold) {
+            train[trained++] = f->split.order[i];
+        }
+    }
+    status = sum_rows(f, train, trained, &sums, err);
+    status = status ? status
+                    : vni_basis_new(sums.memory ? &sums : NULL, &f->fit.pairs, train, trained,
+                                    vni_recipe_rotates(&f->choice.recipe), &basis, err);
+    vni_moments_free(&sums);
+    if (!status) {
+        block = vecna_allocate(f->allocator, basis.rank * basis.target_dim, sizeof *block);
+        status = block ? vni_block(&basis, &f->choice.recipe, block, err)
+                       : vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a map");
+    }
+    status = status ? status : translate_fold(f, &basis, block, fold, 1, err);
     vni_basis_free(&basis);
     vecna_release(f->allocator, train);
     vecna_release(f->allocator, block);

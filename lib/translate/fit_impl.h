@@ -5,6 +5,8 @@
 
 #include "translate/translate_impl.h"
 
+enum { VNI_FIT_FOLDS = 5 };
+
 typedef struct vni_fitting {
     vni_fit fit; /* what the steps see */
     const vecna_allocator *allocator;
@@ -28,9 +30,13 @@ typedef struct vni_fitting {
     size_t folds;
     size_t *reported; /* rows in order */
     size_t reported_count;
-    float *held;        /* source, native, translated, shuffled of the reported rows */
-    float *asked;       /* source, target, translated, shuffled of the reporting queries */
-    size_t *query_fold; /* (reporting queries) whose map translates it */
+    float *held;    /* source, native, translated, shuffled of the reported rows */
+    float *lengths; /* (reported) of the translations before they were brought to 1 */
+    vecna_recipe fold_recipes[VNI_FIT_FOLDS];
+    double length_growth; /* the same of the mean length before it is brought to 1 */
+    double growth;        /* of the mean cosine, from the maps of the folds to the delivered one */
+    float *asked;         /* source, target, translated, shuffled of the reporting queries */
+    size_t *query_fold;   /* (reporting queries) whose map translates it */
     vecna_judgements *judgements;
     vni_choice choice;
     vecna_report report;
@@ -51,5 +57,10 @@ vni_means vni_fit_means(const vni_fitting *f);
  * choose on the others, fit, translate this one. */
 VECNA_CHECK vecna_status vni_fit_plan(vni_fitting *f, vecna_error *err);
 VECNA_CHECK vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err);
+/* The rows of a fold once more, by the recipe of f->choice. */
+VECNA_CHECK vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_error *err);
+
+/* fit_held.c: after 5. The rows that the map keeps, and what is learned from them. */
+VECNA_CHECK vecna_status vni_fit_hold(vni_fitting *f, vecna_map *map, vecna_error *err);
 
 #endif

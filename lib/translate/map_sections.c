@@ -4,5 +4,6 @@
 const vni_map_section *const vni_map_sections[] = {
     &vni_map_spaces,
     &vni_map_statistics,
+    &vni_map_held,
     NULL,
 };

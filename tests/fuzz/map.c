@@ -45,6 +45,29 @@ static void use_space(const vecna_space *space, size_t dim, const vecna_matrix *
         abort();
 }
 
+/* What is told of two rows and of a query, where the map has held rows. */
+static void use_held(const vecna_map *map, vecna_view in, vecna_view out) {
+    vecna_confidence *confidence = NULL;
+    vecna_scores *scores = NULL;
+    vecna_confidence_row rows[3];
+    vecna_score_level level[3];
+    const vecna_held_info info = vecna_map_held(map);
+    if (vecna_confidence_new(map, NULL, &confidence, NULL) == VECNA_OK) {
+        if (!info.rows || vecna_confidence_of(confidence, in, out, rows, NULL, NULL) != VECNA_OK)
+            abort();
+        for (size_t i = 0; i < 3; i++)
+            if (rows[i].recall < 0 || rows[i].recall > 1 || rows[i].least < -1)
+                abort();
+    }
+    if (vecna_scores_new(map, NULL, &scores, NULL) == VECNA_OK &&
+        vecna_scores_levels(scores, out, level, NULL, NULL) == VECNA_OK) {
+        for (size_t i = 0; i < 3; i++)
+            (void)vecna_scores_calibrate(scores, level[i], (double)i - 1);
+    }
+    vecna_scores_free(scores);
+    vecna_confidence_free(confidence);
+}
+
 /* Three rows through the map: a pattern, its opposite and zeros. */
 static void use_map(const vecna_map *map) {
     const vecna_map_info info = vecna_map_about(map);
@@ -65,6 +88,7 @@ static void use_map(const vecna_map *map) {
     vecna_recipe_name(&info.recipe, name);
     use_space(vecna_map_source_space(map), info.source_dim, &in);
     use_space(vecna_map_target_space(map), info.target_dim, &out);
+    use_held(map, vecna_matrix_view(in), vecna_matrix_view(out));
     free(in.data);
     free(out.data);
 }
