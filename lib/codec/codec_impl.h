@@ -52,6 +52,10 @@ void vni_json_resume(vecna_json *json, const char *text, size_t bytes, int objec
 /* 1 when a KEY or STRING token, unescaped, is these bytes. */
 int vni_json_equals(const vecna_json_token *token, const char *data, size_t bytes);
 
+/* Bytes at the start of a text that may stand between quotes as they are: all up to the first quote,
+ * backslash or control character. *ascii is cleared when one of them is above 0x7F. */
+size_t vni_json_plain(const char *text, size_t bytes, int *ascii);
+
 /* One string out of several parts, each of them UTF-8. */
 void vni_json_write_string_parts(vecna_json_writer *writer, const char *const *parts,
                                  const size_t *bytes, size_t count);

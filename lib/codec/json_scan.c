@@ -147,39 +147,6 @@ static vecna_status scan_escape(vecna_json *json, size_t *at, vecna_error *err) 
     return VECNA_OK;
 }
 
-/* Offset of the first byte from `at` that is not plain: a quote, a backslash, a control character;
- * *ascii is cleared when a byte above 0x7F was passed. */
-static size_t plain_end(const vecna_json *json, size_t at, int *ascii) {
-    uint64_t above = 0;
-    while (json->bytes - at >= 8) {
-        const uint64_t ones = 0x0101010101010101;
-        const uint64_t tops = 0x8080808080808080;
-        uint64_t word = vni_load8(json->text + at);
-        uint64_t quote = word ^ ones * '"';
-        uint64_t slash = word ^ ones * '\\';
-        /* For bytes below 0x80: the top bit rises when quote or slash is 0, or word below 0x20. */
-        uint64_t hit = ((quote - ones) | (slash - ones) | (word - ones * 0x20)) & ~word & tops;
-        if (hit) { /* bits above the first may be borrows; the first is right */
-            size_t plain = (size_t)__builtin_ctzll(hit) >> 3;
-            if (plain > 0)
-                above |= word << (64 - 8 * plain) & tops;
-            *ascii &= above == 0;
-            return at + plain;
-        }
-        above |= word & tops;
-        at += 8;
-    }
-    *ascii &= above == 0;
-    for (; at < json->bytes; at++) {
-        unsigned char byte = (unsigned char)json->text[at];
-        if (byte == '"' || byte == '\\' || byte < 0x20)
-            break;
-        if (byte >= 0x80)
-            *ascii = 0;
-    }
-    return at;
-}
-
 /* The string whose opening quote stands at json->at. */
 static vecna_status scan_string(vecna_json *json, vecna_json_token *out, vecna_error *err) {
     size_t start = json->at + 1;
@@ -188,7 +155,7 @@ static vecna_status scan_string(vecna_json *json, vecna_json_token *out, vecna_e
     int escaped = 0;
 
     for (;;) {
-        at = plain_end(json, at, &ascii);
+        at += vni_json_plain(json->text + at, json->bytes - at, &ascii);
         if (at >= json->bytes)
             return truncated(json, err);
         if (json->text[at] == '"')

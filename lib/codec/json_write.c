@@ -136,10 +136,6 @@ void vecna_json_write_array_end(vecna_json_writer *writer) {
     close_level(writer, "]");
 }
 
-static int needs_escape(unsigned char byte) {
-    return byte < 0x20 || byte == '"' || byte == '\\';
-}
-
 static size_t escape(unsigned char byte, char out[6]) {
     static const char hex[] = "0123456789abcdef";
     static const char letters[] = "btn\0fr"; /* 0x08 to 0x0D */
@@ -159,22 +155,21 @@ static size_t escape(unsigned char byte, char out[6]) {
 
 /* A part of a string between its quotes. */
 static void escaped(vecna_json_writer *writer, const char *text, size_t bytes) {
-    size_t start = 0;
-    if (vecna_utf8_valid_bytes(text, bytes) != bytes) {
-        if (writer->failed == VECNA_OK)
-            writer->failed = VECNA_ERR_FORMAT;
-        return;
-    }
-    for (size_t at = 0; at < bytes; at++) {
+    size_t at = 0;
+    int ascii = 1;
+    while (at < bytes) {
         char buffer[6];
-        if (!needs_escape((unsigned char)text[at]))
-            continue;
-        append(writer, text + start, at - start);
-        append(writer, buffer, escape((unsigned char)text[at], buffer));
-        start = at + 1;
+        size_t plain = vni_json_plain(text + at, bytes - at, &ascii);
+        if (plain > 0)
+            append(writer, text + at, plain);
+        at += plain;
+        if (at < bytes) {
+            append(writer, buffer, escape((unsigned char)text[at], buffer));
+            at++;
+        }
     }
-    if (bytes > start)
-        append(writer, text + start, bytes - start);
+    if (!ascii && vecna_utf8_valid_bytes(text, bytes) != bytes && writer->failed == VECNA_OK)
+        writer->failed = VECNA_ERR_FORMAT;
 }
 
 static void quoted(vecna_json_writer *writer, const char *text, size_t bytes) {

@@ -1,7 +1,7 @@
 /* The JSON scanner and writer: grammar by the dozen, every cut, escapes, skipping, rows of numbers,
  * caps and failing memory. */
+#include "codec/codec_impl.h"
 #include "tests/unit/support/support.h"
-#include "vecna/codec.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -386,8 +386,28 @@ static void strings_round_trip(void **state) {
     vecna_json_writer_free(&writer);
 }
 
+/* Every byte at every place of a text of every length about the blocks, against the definition; in
+ * memory of the exact size. */
+static void plain_text_ends_where_it_must(void **state) {
+    (void)state;
+    for (size_t bytes = 0; bytes <= 40; bytes++)
+        for (size_t place = 0; place < bytes; place++)
+            for (int byte = 0; byte < 256; byte++) {
+                char *text = malloc(bytes);
+                int ascii = 1, stops = byte == '"' || byte == '\\' || byte < 0x20;
+                memset(text, 'x', bytes);
+                text[place] = (char)byte;
+                if (place + 1 < bytes)
+                    text[bytes - 1] = (char)0xC3; /* behind it: counts only when it is reached */
+                assert_int_equal(vni_json_plain(text, bytes, &ascii), stops ? place : bytes);
+                assert_int_equal(ascii, !(byte >= 0x80 || (!stops && place + 1 < bytes)));
+                free(text);
+            }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_text_ends_where_it_must),
         cmocka_unit_test(accepts_json),
         cmocka_unit_test(refuses_what_is_no_json),
         cmocka_unit_test(every_cut_is_truncation),
