@@ -5,6 +5,7 @@
 
 static const command methods[] = {
     {"word2vec", "words out of a text, by the words around them", train_word2vec},
+    {"glove", "words out of a text, by how often they stand together", train_glove},
     {"doc2vec", "documents, by their words", train_doc2vec},
     {"node2vec", "nodes out of a graph, by walks over it", train_node2vec},
 };

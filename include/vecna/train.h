@@ -277,6 +277,69 @@ VECNA_API VECNA_CHECK vecna_status vecna_doc2vec_infer(const vecna_doc2vec_reade
                                                        const int32_t *ids, size_t count,
                                                        size_t epochs, float *out, vecna_error *err);
 
+/* ---- GloVe ----------------------------------------------------------------------------------- */
+
+typedef enum vecna_glove_output {
+    VECNA_GLOVE_SUM = 0,  /* word + context: dim floats (the reference's -model 2) */
+    VECNA_GLOVE_WORD = 1, /* word alone: dim (1) */
+    VECNA_GLOVE_BOTH = 2, /* word, then context: 2 dim (3) */
+    VECNA_GLOVE_ALL = 3   /* word, its bias, context, its bias: 2 (dim + 1) (0) */
+} vecna_glove_output;
+
+typedef struct vecna_glove_options {
+    size_t dim;     /* 0 means 100 */
+    size_t window;  /* words before (and behind); 0 means 15 */
+    int asymmetric; /* only words before count as context */
+    int flat;       /* every distance counts 1, not 1 / distance */
+    double x_max,
+        alpha;      /* a pair that occurs x times weighs min(1, (x / x_max)^alpha); 0 means 10 and
+                            0.75 */
+    double rate;    /* 0 means 0.05 */
+    size_t epochs;  /* 0 means 25 */
+    size_t threads; /* 0 means 1. Another number gives other vectors */
+    uint64_t seed;
+    size_t
+        memory_bytes; /* for counting, and for holding what was counted: beyond it lies on disk; 0
+                            means 1 GiB, at least 1 MiB */
+    const char
+        *scratch; /* start of the names of files that are needed then; they are removed as soon
+                            as they are open. NULL: without disk, VECNA_ERR_MEMORY instead */
+    const vecna_allocator *allocator;
+} vecna_glove_options;
+
+typedef struct vecna_glove vecna_glove;
+
+/* Count which words stand near which in a corpus, and make a model. The corpus is not needed later.
+ *   watch  (may be NULL) is called with words counted
+ * Errors:  VECNA_ERR_ARGUMENT for options outside what makes sense (dim at most 65,535, window 1,000,
+ *          threads 64); VECNA_ERR_VALUE for a corpus where no two words meet; VECNA_ERR_IO with the
+ *          file when the disk will not do; VECNA_ERR_NOT_FOUND when the watch stopped it;
+ *          VECNA_ERR_OVERFLOW; VECNA_ERR_MEMORY.
+ * Source:  Pennington, Socher and Manning, "GloVe", 2014; its program's AdaGrad. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_glove_new(const vecna_glove_options *options,
+                                                   const vecna_corpus *corpus,
+                                                   vecna_train_watch *watch, void *user,
+                                                   vecna_glove **out, vecna_error *err);
+VECNA_API void vecna_glove_free(vecna_glove *model);
+/* Pairs that were counted, in both directions: what an epoch trains; and files that counting took. */
+VECNA_API uint64_t vecna_glove_pairs(const vecna_glove *model);
+VECNA_API size_t vecna_glove_spills(const vecna_glove *model);
+/* As the functions of word2vec of the same names; the report's words are pairs, its loss is the mean
+ * cost of the last whole epoch, f(x) d^2 / 2. */
+VECNA_API VECNA_CHECK vecna_status vecna_glove_train(vecna_glove *model, vecna_pool *pool,
+                                                     vecna_train_watch *watch, void *user,
+                                                     vecna_error *err);
+VECNA_API vecna_train_report vecna_glove_report(const vecna_glove *model);
+/* Floats of a word's vector for an output. */
+VECNA_API size_t vecna_glove_dim(const vecna_glove *model, vecna_glove_output output);
+VECNA_API VECNA_CHECK vecna_status vecna_glove_vectors(const vecna_glove *model,
+                                                       vecna_glove_output output, size_t first,
+                                                       vecna_matrix out, vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_glove_save(const vecna_glove *model, const char *path,
+                                                    vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_glove_load(vecna_glove *model, const char *path,
+                                                    vecna_error *err);
+
 #ifdef __cplusplus
 }
 #endif

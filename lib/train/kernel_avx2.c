@@ -6,6 +6,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <math.h>
 
 #define KERNEL __attribute__((target("avx2,fma")))
 #define NAME(x) avx2_##x
@@ -20,6 +21,11 @@
 #define SUB _mm256_sub_ps
 #define MUL _mm256_mul_ps
 #define FMA _mm256_fmadd_ps
+#define MIN _mm256_min_ps
+#define MAX _mm256_max_ps
+#define GUESS_ROOT(x)                                                                              \
+    _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x5f375a86),                            \
+                                         _mm256_srli_epi32(_mm256_castps_si256(x), 1)))
 #define SUMS4 avx2_sums4
 #define EIGHT __m256
 #define EIGHT_SET1 _mm256_set1_ps
@@ -35,6 +41,6 @@ KERNEL static inline __m128 avx2_sums4(__m256 a, __m256 b, __m256 c, __m256 d) {
 
 #include "train/kernel_body.h"
 
-const vni_train_kernels vni_train_avx2 = {"avx2",   VNI_CPU_AVX2, avx2_step,
-                                          avx2_sum, avx2_spread,  avx2_gather};
+const vni_train_kernels vni_train_avx2 = {"avx2",      VNI_CPU_AVX2, avx2_step, avx2_sum,
+                                          avx2_spread, avx2_gather,  avx2_glove};
 #endif

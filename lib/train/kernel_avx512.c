@@ -7,6 +7,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <math.h>
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")))
 #define NAME(x) avx512_##x
@@ -21,6 +22,11 @@
 #define SUB _mm512_sub_ps
 #define MUL _mm512_mul_ps
 #define FMA _mm512_fmadd_ps
+#define MIN _mm512_min_ps
+#define MAX _mm512_max_ps
+#define GUESS_ROOT(x)                                                                              \
+    _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f375a86),                            \
+                                         _mm512_srli_epi32(_mm512_castps_si512(x), 1)))
 #define SUMS4 avx512_sums4
 #define EIGHT __m256
 #define EIGHT_SET1 _mm256_set1_ps
@@ -42,6 +48,6 @@ KERNEL static inline __m128 avx512_sums4(__m512 a, __m512 b, __m512 c, __m512 d)
 
 #include "train/kernel_body.h"
 
-const vni_train_kernels vni_train_avx512 = {"avx512",   VNI_CPU_AVX512, avx512_step,
-                                            avx512_sum, avx512_spread,  avx512_gather};
+const vni_train_kernels vni_train_avx512 = {"avx512",      VNI_CPU_AVX512, avx512_step, avx512_sum,
+                                            avx512_spread, avx512_gather,  avx512_glove};
 #endif

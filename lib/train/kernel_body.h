@@ -3,6 +3,7 @@
  *   VECTOR, LANES   a vector of floats and how many it holds (16 or 8)
  *   LOAD STORE SET1 ZERO ADD SUB MUL, FMA(a, b, c) = a * b + c; EIGHT and EIGHT_* for eight floats
  *   SUMS4(a, b, c, d)  an __m128 of the four vectors' sums
+ *   MIN MAX, GUESS_ROOT(x)  1 / sqrt(x) within a few per cent
  *   DOT_OUTPUTS     outputs whose products with four inputs fit into the registers
  *   NAME(x)         the name of a function here
  * and includes kernel_eight.h and this. Loops with constant bounds are unrolled, so that the arrays live in registers.
@@ -246,4 +247,62 @@ KERNEL static void NAME(gather)(float *out, const float *row, const float *base,
         VECTOR move = SUB(LOAD(row + at), LOAD(base + at));
         STORE(out + at, FMA(move, SET1(scale), LOAD(out + at)));
     }
+}
+
+/* 1 / sqrt(x) within 5e-6 relative: a first guess from the bits, two steps of Newton's. The same on
+ * every processor, which the instruction for it is not. */
+KERNEL static inline VECTOR NAME(inverse_root)(VECTOR x) {
+    VECTOR half = MUL(x, SET1(-0.5f)), y = GUESS_ROOT(x);
+    y = MUL(y, FMA(MUL(half, y), y, SET1(1.5f)));
+    return MUL(y, FMA(MUL(half, y), y, SET1(1.5f)));
+}
+
+/* One AdaGrad step of a row along `other`: value -= g / sqrt(sum), sum += g^2. */
+KERNEL static inline void NAME(adagrad)(float *value, float *sum, VECTOR x, VECTOR other,
+                                        VECTOR force, VECTOR rate) {
+    VECTOR g = MAX(MIN(MUL(force, other), SET1(100.0f)), SET1(-100.0f)), squares = LOAD(sum);
+    g = MUL(g, rate);
+    STORE(value, SUB(x, MUL(g, NAME(inverse_root)(squares))));
+    STORE(sum, FMA(g, g, squares));
+}
+
+KERNEL static double NAME(glove)(const vni_pairs *work) {
+    enum { AHEAD = 4 };
+    size_t width = work->width, dim = work->dim;
+    VECTOR rate = SET1(work->rate);
+    double cost = 0;
+    for (size_t i = 0; i < work->count; i++) {
+        const vni_pair *pair = &work->pairs[i];
+        float *w = work->words + (size_t)pair->word * 2 * width;
+        float *c = work->contexts + (size_t)pair->context * 2 * width;
+        VECTOR sum = ZERO, force;
+        float bias_w = w[dim], bias_c = c[dim], difference, push;
+        float square_w = w[width + dim], square_c = c[width + dim];
+        if (i + AHEAD < work->count) {
+            const float *next_w = work->words + (size_t)pair[AHEAD].word * 2 * width;
+            const float *next_c = work->contexts + (size_t)pair[AHEAD].context * 2 * width;
+            for (size_t at = 0; at < 2 * width; at += 16) {
+                __builtin_prefetch(next_w + at, 1, 3);
+                __builtin_prefetch(next_c + at, 1, 3);
+            }
+        }
+        w[dim] = c[dim] = 0; /* biases stand apart from the product */
+        for (size_t at = 0; at < width; at += LANES)
+            sum = FMA(LOAD(w + at), LOAD(c + at), sum);
+        difference =
+            _mm_cvtss_f32(SUMS4(sum, ZERO, ZERO, ZERO)) + bias_w + bias_c - pair->log_count;
+        push = pair->weight * difference;
+        cost += 0.5 * (double)push * (double)difference;
+        force = SET1(push);
+        for (size_t at = 0; at < width; at += LANES) {
+            VECTOR x = LOAD(w + at), y = LOAD(c + at);
+            NAME(adagrad)(w + at, w + width + at, x, y, force, rate);
+            NAME(adagrad)(c + at, c + width + at, y, x, force, rate);
+        }
+        w[dim] = bias_w - push / sqrtf(square_w);
+        c[dim] = bias_c - push / sqrtf(square_c);
+        w[width + dim] = square_w + push * push;
+        c[width + dim] = square_c + push * push;
+    }
+    return cost;
 }

@@ -3,6 +3,8 @@
 
 #include "base/base_impl.h"
 
+#include <math.h>
+
 float vni_sigmoid(float x) {
     float n, r, p;
     int32_t whole;
@@ -84,5 +86,37 @@ static void portable_gather(float *out, const float *row, const float *base, flo
         out[at] += (row[at] - base[at]) * scale;
 }
 
+static void adagrad(float *value, float *sum, float x, float other, float force, float rate) {
+    float g = force * other;
+    g = (g > 100 ? 100 : g < -100 ? -100 : g) * rate;
+    *value = x - g / sqrtf(*sum);
+    *sum += g * g;
+}
+
+static double portable_glove(const vni_pairs *work) {
+    size_t width = work->width, dim = work->dim;
+    double cost = 0;
+    for (size_t i = 0; i < work->count; i++) {
+        const vni_pair *pair = &work->pairs[i];
+        float *w = work->words + (size_t)pair->word * 2 * width;
+        float *c = work->contexts + (size_t)pair->context * 2 * width;
+        float bias_w = w[dim], bias_c = c[dim], difference, push;
+        w[dim] = c[dim] = 0; /* biases stand apart from the product */
+        difference = product(w, c, width) + bias_w + bias_c - pair->log_count;
+        push = pair->weight * difference;
+        cost += 0.5 * (double)push * (double)difference;
+        for (size_t at = 0; at < dim; at++) {
+            float x = w[at], y = c[at];
+            adagrad(w + at, w + width + at, x, y, push, work->rate);
+            adagrad(c + at, c + width + at, y, x, push, work->rate);
+        }
+        w[dim] = bias_w - push / sqrtf(w[width + dim]);
+        c[dim] = bias_c - push / sqrtf(c[width + dim]);
+        w[width + dim] += push * push;
+        c[width + dim] += push * push;
+    }
+    return cost;
+}
+
 const vni_train_kernels vni_train_portable = {
-    "portable", 0, portable_step, portable_sum, portable_spread, portable_gather};
+    "portable", 0, portable_step, portable_sum, portable_spread, portable_gather, portable_glove};

@@ -48,6 +48,22 @@ static inline size_t vni_step_stride(size_t inputs) {
     return inputs == 1 ? 1 : inputs <= 8 ? 8 : vni_padded(inputs);
 }
 
+/* What was counted of one pair: how often is there as its logarithm, and as its weight. */
+typedef struct vni_pair {
+    int32_t word, context;
+    float log_count, weight;
+} vni_pair;
+
+/* Pairs to train one after the other by GloVe's AdaGrad. A row is dim floats, its bias, and zeros up to
+ * width; behind it as many sums of squares. */
+typedef struct vni_pairs {
+    const vni_pair *pairs;
+    size_t count;
+    float *words, *contexts; /* rows of 2 * width floats, 64-byte aligned */
+    size_t dim, width;       /* width a multiple of VNI_LANES above dim */
+    float rate;
+} vni_pairs;
+
 typedef struct vni_train_kernels {
     const char *name;
     unsigned needs; /* VNI_CPU_* */
@@ -59,6 +75,8 @@ typedef struct vni_train_kernels {
                    const float *before, size_t width);
     /* out += scale * (row - base) */
     void (*gather)(float *out, const float *row, const float *base, float scale, size_t width);
+    /* returns the sum of weight * d^2 / 2 */
+    double (*glove)(const vni_pairs *work);
 } vni_train_kernels;
 
 extern const vni_train_kernels vni_train_portable;
