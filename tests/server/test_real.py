@@ -1,7 +1,11 @@
 """A real model (all-MiniLM-L6-v2) behind `vecna serve`, asked by official clients; and learned maps, which
 are served for the model that they were made for and refused for every other."""
 
+import pathlib
+import socket
 import subprocess
+import sys
+import time
 
 import numpy
 import pytest
