@@ -84,6 +84,8 @@ static void free_call(vni_batch *call) {
         call->previous->next = call->next;
     else
         pool->calls = call->next;
+    if (call->body.text)
+        vni_wipe(call->body.text, call->body.bytes);
     vecna_json_writer_free(&call->body);
     vecna_release(pool->allocator, call->pieces);
     vecna_release(pool->allocator, call);
@@ -543,7 +545,8 @@ static void refused(vni_batch *call, vni_endpoint *endpoint, const vni_reply *re
         settle_failed(call, &failure); /* of nothing, as a rule: the pieces were handed on */
         return;
     }
-    if (call->count > 1 && (reply->status == 413 || reply->status == 422)) {
+    if (call->count > 1 && (reply->status == 413 || reply->status == 422 ||
+                            strcmp(failure.code, "max_tokens_per_request") == 0)) {
         if (reply->status == 422 && call->count <= call->target->batch_inputs)
             call->target->batch_inputs = call->count / 2;
         if (halve(call)) {

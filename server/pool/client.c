@@ -99,12 +99,19 @@ static int is_literal_forbidden(const char *host) {
 static vecna_status check_parts(CURLU *parsed, const char *url, vecna_error *err) {
     char *scheme = NULL, *host = NULL, *user = NULL, *query = NULL, *fragment = NULL;
     vecna_status status = VECNA_OK;
+    int odd = 0;
     curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0);
     curl_url_get(parsed, CURLUPART_HOST, &host, 0);
     curl_url_get(parsed, CURLUPART_USER, &user, 0);
     curl_url_get(parsed, CURLUPART_QUERY, &query, 0);
     curl_url_get(parsed, CURLUPART_FRAGMENT, &fragment, 0);
-    if (scheme == NULL || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+    for (const char *at = url; *at; at++)
+        odd |= *at <= ' ' || *at > '~' || *at == '"' || *at == '\\';
+    if (odd)
+        status = vecna_error_set(
+            err, VECNA_ERR_ARGUMENT, -1,
+            "the address holds a space, a quote or what is no ASCII; write it %%-encoded");
+    else if (scheme == NULL || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
         status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                  "%s: only http:// and https:// can be asked", url);
     else if (host == NULL || host[0] == '\0')
@@ -208,6 +215,8 @@ static void on_kick(vni_task *task) {
     client->kicked = 0;
     if (client->multi)
         expire(client);
+    else /* it was freed with its kick still to come */
+        vecna_release(client->allocator, client);
 }
 
 static int curl_timer(CURLM *multi, long ms, void *user) {
@@ -349,7 +358,8 @@ void vni_client_free(vni_client *client) {
     while (client->sockets)
         drop_socket(client, client->sockets);
     vni_timer_stop(&client->timer);
-    vecna_release(client->allocator, client);
+    if (!client->kicked)
+        vecna_release(client->allocator, client);
 }
 
 static size_t on_data(char *data, size_t size, size_t count, void *user) {

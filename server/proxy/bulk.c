@@ -35,7 +35,7 @@ typedef struct bulk {
     vecna_status status;
     vecna_error *err;
     vni_task step;
-    int stepping;
+    int stepping, over;
 } bulk;
 
 static void schedule(bulk *work) {
@@ -156,6 +156,8 @@ static int fill(bulk *work, bulk_batch *batch) {
 static void on_step(vni_task *task) {
     bulk *work = (bulk *)(void *)((char *)task - offsetof(bulk, step));
     work->stepping = 0;
+    if (work->over)
+        return;
     while (work->filled && work->window[work->oldest].state == 2) {
         bulk_batch *batch = &work->window[work->oldest];
         if (work->options->take(work->options->user, batch->rows, batch->count, batch->dim) != 0) {
@@ -255,6 +257,7 @@ vecna_status vni_bulk(const vni_bulk_options *options, vecna_error *err) {
         vni_loop_run(work.loop);
         status = work.status;
     }
+    work.over = 1; /* a step may still be deferred */
     vni_pool_free(work.pool);
     vni_client_free(work.client);
     if (work.loop)

@@ -85,6 +85,19 @@ static vecna_status check_url(vni_config *config, int line, const char **url, ve
     return *url ? VECNA_OK : vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for an address");
 }
 
+/* Names stand in metrics and log lines. */
+static vecna_status check_word(const vni_config *config, int line, const char *what,
+                               const char *name, vecna_error *err) {
+    size_t bytes = strlen(name);
+    int odd = bytes == 0 || bytes > 64;
+    for (size_t i = 0; i < bytes; i++)
+        odd |= name[i] < ' ' || name[i] > '~' || name[i] == '"' || name[i] == '\\';
+    if (odd)
+        return mistake(config, line, err,
+                       "the name of a %s has 1 to 64 ASCII characters without quotes", what);
+    return VECNA_OK;
+}
+
 static vecna_status check_target(vni_config *config, size_t index, vecna_error *err) {
     vni_config_target *target = &config->forward.targets.items[index];
     int line = target->section.line;
@@ -95,6 +108,8 @@ static vecna_status check_target(vni_config *config, size_t index, vecna_error *
         if (target->id == NULL)
             return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a name");
     }
+    if (status == VECNA_OK)
+        status = check_word(config, line, "target", target->id, err);
     for (size_t i = 0; status == VECNA_OK && i < index; i++)
         if (strcmp(config->forward.targets.items[i].id, target->id) == 0)
             return mistake(config, line, err, "two targets are named %s", target->id);
@@ -196,12 +211,13 @@ static vecna_status check_client_key(vni_config *config, size_t index, vecna_err
         key->id = vni_arena_print(&config->arena, "key-%zu", index + 1);
     if (key->id == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a name");
-    for (size_t i = 0; i < index; i++)
+    status = check_word(config, line, "key", key->id, err);
+    for (size_t i = 0; status == VECNA_OK && i < index; i++)
         if (strcmp(config->keys.items[i].id, key->id) == 0)
             return mistake(config, line, err, "two keys are named %s", key->id);
-    if (key->sha256 && !hex_digest(key->sha256))
+    if (status == VECNA_OK && key->sha256 && !hex_digest(key->sha256))
         return mistake(config, line, err, "sha256 of key %s is not 64 hexadecimal digits", key->id);
-    if (key->key_file)
+    if (status == VECNA_OK && key->key_file)
         status = first_line(config, line, key->key_file, &key->key, err);
     if (status == VECNA_OK && key->key && key->key[0] == '\0')
         return mistake(config, line, err, "key %s is empty", key->id);

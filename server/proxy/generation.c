@@ -403,23 +403,30 @@ void vni_generation_keep(vni_generation *generation) {
     generation->users++;
 }
 
-/* Later, not now: the last release comes out of the pool that goes with it. */
+/* Later, not now: the last release comes out of the pool that goes with it. The task is the proxy's,
+ * which outlives the loop and everything in it. */
 static void on_reap(vni_task *task) {
-    vni_generation *generation =
-        (vni_generation *)(void *)((char *)task - offsetof(vni_generation, reap));
-    vni_generation **at = &generation->proxy->old;
-    while (*at && *at != generation)
-        at = &(*at)->next;
-    if (*at)
-        *at = generation->next;
-    vni_generation_free(generation);
+    vni_proxy *proxy = (vni_proxy *)(void *)((char *)task - offsetof(vni_proxy, reaper));
+    vni_generation **at = &proxy->old;
+    proxy->reaping = 0;
+    while (*at) {
+        vni_generation *one = *at;
+        if (one->users > 0) {
+            at = &one->next;
+            continue;
+        }
+        *at = one->next;
+        vni_generation_free(one);
+    }
 }
 
 void vni_generation_release(vni_generation *generation) {
-    if (--generation->users > 0 || !generation->retired)
+    vni_proxy *proxy = generation->proxy;
+    if (--generation->users > 0 || !generation->retired || proxy->reaping)
         return;
-    generation->reap.run = on_reap;
-    vni_loop_defer(generation->proxy->loop, &generation->reap);
+    proxy->reaping = 1;
+    proxy->reaper.run = on_reap;
+    vni_loop_defer(proxy->loop, &proxy->reaper);
 }
 
 size_t vni_generation_way(const vni_generation *generation, const char *name, size_t bytes) {

@@ -26,7 +26,6 @@ typedef struct vni_job {
     uint64_t deadline_us, began_us, waited_us, tokens;
     int waits_for_check;
     int client_gone;
-    vni_task task; /* to end it outside of somebody else's loop */
     vni_change change;
     float *out;
     vecna_json_writer writer;

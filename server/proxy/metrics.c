@@ -382,6 +382,12 @@ vecna_status vni_metrics_print(vni_proxy *proxy, char **text, size_t *bytes, vec
 
 /* ---- the access log ---------------------------------------------------------------------------------------- */
 
+/* A text that may have been cut within a character. */
+static void write_text(vecna_json_writer *json, const char *key, const char *text) {
+    vecna_json_write_key(json, key);
+    vecna_json_write_string_bytes(json, text, vecna_utf8_valid_bytes(text, strlen(text)));
+}
+
 void vni_log_request(vni_proxy *proxy, const vni_record *record, const vni_exchange *exchange) {
     vecna_json_writer writer;
     vecna_error err;
@@ -423,20 +429,16 @@ void vni_log_request(vni_proxy *proxy, const vni_record *record, const vni_excha
                       {"cached", record->cached},
                       {"upstream_us", record->upstream_us},
                       {"overhead_us", record->overhead_us}};
-        vecna_json_write_key(&writer, "map");
-        vecna_json_write_string(&writer, record->map);
-        vecna_json_write_key(&writer, "model");
-        vecna_json_write_string(&writer, record->model);
-        vecna_json_write_key(&writer, "key");
-        vecna_json_write_string(&writer, record->key_name);
+        write_text(&writer, "map", record->map);
+        write_text(&writer, "model", record->model);
+        write_text(&writer, "key", record->key_name);
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
             vecna_json_write_key(&writer, counts[i].key);
             vecna_json_write_u64(&writer, counts[i].value);
         }
     }
     if (record && record->failure[0]) {
-        vecna_json_write_key(&writer, "error");
-        vecna_json_write_string(&writer, record->failure);
+        write_text(&writer, "error", record->failure);
     }
     vecna_json_write_object_end(&writer);
     vecna_json_write_between(&writer, "\n", 1);

@@ -60,7 +60,6 @@ typedef struct vni_generation {
     vni_vocabulary_file *vocabularies;
     size_t users; /* requests that keep it */
     int retired;
-    vni_task reap;
     struct vni_generation *next; /* older ones that requests still keep */
 } vni_generation;
 
@@ -172,6 +171,8 @@ struct vni_proxy {
     int ready;           /* the canaries have been asked */
     vecna_status failed; /* why serving ended */
     vecna_error error;
+    vni_task reaper, leaver; /* generations without users; jobs whose client has left */
+    int reaping, leaving;
     vni_timer second;         /* flushes, once a second */
     char boot[12];            /* part of request ids */
     vni_generation *incoming; /* of a reload, until its maps are checked */

@@ -59,9 +59,17 @@ vni_record *vni_record_of(vni_proxy *proxy, vni_exchange *exchange) {
 
 /* ---- the client leaves ---------------------------------------------------------------------------------- */
 
+/* Later, not inside of net's own work. The task is the proxy's, which outlives every job. */
 static void end_gone(vni_task *task) {
-    vni_job *job = (vni_job *)(void *)((char *)task - offsetof(vni_job, task));
-    vni_job_fail_with(job, VECNA_WIRE_TIMEOUT, "the client has left");
+    vni_proxy *proxy = (vni_proxy *)(void *)((char *)task - offsetof(vni_proxy, leaver));
+    vni_job *job = proxy->jobs;
+    proxy->leaving = 0;
+    while (job) {
+        vni_job *next = job->next;
+        if (job->client_gone && job->exchange)
+            vni_job_fail_with(job, VECNA_WIRE_TIMEOUT, "the client has left");
+        job = next;
+    }
 }
 
 static void on_gone(vni_exchange *exchange) {
@@ -73,8 +81,11 @@ static void on_gone(vni_exchange *exchange) {
     vni_ask_cancel(job->ask);
     job->ask = NULL;
     job->waits_for_check = 0;
-    job->task.run = end_gone;
-    vni_loop_defer(job->proxy->loop, &job->task);
+    if (!job->proxy->leaving) {
+        job->proxy->leaving = 1;
+        job->proxy->leaver.run = end_gone;
+        vni_loop_defer(job->proxy->loop, &job->proxy->leaver);
+    }
 }
 
 /* ---- models ---------------------------------------------------------------------------------------------- */

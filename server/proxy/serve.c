@@ -368,7 +368,10 @@ static void on_reload(void *user) {
     vni_config *config = NULL;
     vni_generation *fresh = NULL;
     vecna_error err;
-    vecna_status status = read_config(proxy->options, &config, &err);
+    vecna_status status;
+    if (proxy->server && vni_server_reload_certificate(proxy->server, &err) != VECNA_OK)
+        vni_proxy_say(proxy, 0, "reload: %s; the old certificate stays", err.message);
+    status = read_config(proxy->options, &config, &err);
     if (status == VECNA_OK && proxy->options->listen == NULL)
         status = check_open(config, &err);
     if (status == VECNA_OK)
