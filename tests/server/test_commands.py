@@ -155,7 +155,7 @@ def test_embed_survives_a_server_that_stumbles(vecna, tmp_path):
 
 
 def test_wrong_use(vecna, tmp_path):
-    assert "--upstream names" in vecna("embed", "x", "-o", "y.npy", status=2).err
+    assert "go with --upstream" in vecna("embed", "x", "-o", "y.npy", "--api-key", "k", status=2).err
     assert "-o names" in vecna("embed", "x", "--upstream", "http://a", status=2).err
     assert "cannot open" in vecna("embed", tmp_path / "none", "-o", tmp_path / "y.npy", "--upstream", "http://127.0.0.1:1", status=1).err
     assert "exclude" in vecna("onboard", "--dim", 3, "--map", "x", status=2).err
