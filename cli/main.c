@@ -10,7 +10,7 @@ static const command commands[] = {
      command_serve},
     {"onboard", "find local servers, see their dimensions, test, write vecna.yaml",
      command_onboard},
-    {"embed", "texts to vectors, by a server: any size, resumable", command_embed},
+    {"embed", "texts to vectors, by a server or a static model: any size, resumable", command_embed},
     {"models", "the models of a server, with dimensions", command_models},
     {"fit", "learn a translator from paired vectors, and judge it", command_fit},
     {"translate", "vectors of one space or dimension into another", command_translate},

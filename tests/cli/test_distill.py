@@ -2,14 +2,14 @@
 it, and the built-in model."""
 
 import json
+import pathlib
 
 import numpy
 import pytest
 import safetensors.numpy
 import tokenizers
 
-from conftest import ROOT
-
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models" / "MiniLM-static.vecna"
 ODD = [
     "Café naïve résumé — “quotes”, don't!", "ﬁligree Ｆｕｌｌ width", "東京 and 서울 and Москва", "a\u200bb\u00adc \ufeff d", "İstanbul straße ΣΊΣΥΦΟΣ",
