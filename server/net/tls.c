@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 
 struct vni_tls {
@@ -28,23 +30,48 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* OpenSSL's own words for what went wrong last. */
+/* OpenSSL's own words for what went wrong; it has none for files that cannot be opened. */
 static vecna_status openssl_error(const char *what, const char *file, vecna_error *err) {
     unsigned long code = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(code);
-    vecna_status status =
-        vecna_error_set(err, VECNA_ERR_IO, -1, "cannot use %s '%s': %s", what, file,
-                        ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code))
-                        : reason != NULL                 ? reason
-                                                         : "not a PEM file of that kind");
     ERR_clear_error();
-    return status;
+    return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot use %s '%s': %s", what, file,
+                           reason != NULL ? reason : "not a PEM file of that kind");
+}
+
+static vecna_status check_readable(const char *what, const char *file, vecna_error *err) {
+    FILE *opened = fopen(file, "re");
+    if (opened == NULL)
+        return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot read %s '%s': %s", what, file,
+                               strerror(errno));
+    fclose(opened);
+    return VECNA_OK;
+}
+
+static vecna_status load_pair(SSL_CTX *context, const char *certificate_file, const char *key_file,
+                              vecna_error *err) {
+    vecna_status status = check_readable("the certificate file", certificate_file, err);
+    if (status == VECNA_OK)
+        status = check_readable("the key file", key_file, err);
+    if (status != VECNA_OK)
+        return status;
+    if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1)
+        return openssl_error("the certificate file", certificate_file, err);
+    if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(context) == 1)
+        return VECNA_OK;
+    if (ERR_GET_REASON(ERR_peek_last_error()) != X509_R_KEY_VALUES_MISMATCH)
+        return openssl_error("the key file", key_file, err);
+    ERR_clear_error();
+    return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                           "the key of '%s' does not belong to the certificate of '%s'", key_file,
+                           certificate_file);
 }
 
 static vecna_status make_context(const char *certificate_file, const char *key_file, SSL_CTX **out,
                                  vecna_error *err) {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    vecna_status status = VECNA_OK;
+    vecna_status status;
     if (context == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for TLS");
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -56,14 +83,7 @@ static vecna_status make_context(const char *certificate_file, const char *key_f
     SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1)
-        status = openssl_error("the certificate file", certificate_file, err);
-    else if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
-        status = openssl_error("the key file", key_file, err);
-    else if (SSL_CTX_check_private_key(context) != 1)
-        status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                                 "the key of '%s' does not belong to the certificate of '%s'",
-                                 key_file, certificate_file);
+    status = load_pair(context, certificate_file, key_file, err);
     if (status != VECNA_OK) {
         SSL_CTX_free(context);
         return status;

@@ -378,6 +378,11 @@ static void on_reload(void *user) {
         status = vni_generation_new(proxy, config, proxy->current, &fresh, &err);
     else
         vni_config_free(config);
+    if (status == VECNA_OK && proxy->server) { /* last: it takes effect at once */
+        status = vni_server_reload_certificate(proxy->server, &err);
+        if (status != VECNA_OK)
+            retire(fresh);
+    }
     if (status != VECNA_OK) {
         vni_proxy_say(proxy, 0, "reload: %s; the old configuration stays", err.message);
         return;
