@@ -125,6 +125,10 @@ static const vni_setting map_fields[] = {
     FIELD(vni_config_map, seed, COUNT, .help = "of the projection"),
     FIELD(vni_config_map, map, TEXT, .alias = "map_file",
           .help = "map file of `vecna fit`, instead of `type`: another space"),
+    FIELD(vni_config_map, confidence, CHOICE, .words = "asked|always|never", .fallback = "asked",
+          .help =
+              "how far each answer of a learned map can be relied on, in `x-vecna-confidence`: for "
+              "requests that send `x-vecna-confidence: yes`, for all, or for none"),
     FIELD(vni_config_map, force, BOOL, .fallback = "false",
           .help = "serve the map although its verdict is FAIL"),
     FIELD(vni_config_map, forward_target, TEXT, .help = "target to ask; empty: the default one"),

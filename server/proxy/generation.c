@@ -262,6 +262,14 @@ static vecna_status open_way(vni_generation *generation, vni_way *way, const vni
                                    "upon (vecna inspect "
                                    "says why; `force: true` of %s serves it all the same)",
                                    way->config.map, name);
+        if (way->config.confidence != VNI_CONFIDENCE_NEVER && vecna_map_held(way->learned).rows) {
+            status = vecna_confidence_new(way->learned, generation->proxy->allocator,
+                                          &way->confidence, err);
+            if (status == VECNA_ERR_UNSUPPORTED)
+                status = VECNA_OK;
+            if (status != VECNA_OK)
+                return status;
+        }
         way->check = vecna_map_source_space(way->learned) ? VNI_CHECK_WANTED : VNI_CHECK_NONE;
         if (way->config.target_dim && way->config.target_dim != way->info.target_dim)
             return vecna_error_set(
@@ -388,6 +396,7 @@ void vni_generation_free(vni_generation *generation) {
     for (size_t i = 0; generation->baselines && i < generation->config->forward.targets.count; i++)
         vecna_release(generation->proxy->allocator, generation->baselines[i]);
     for (size_t i = 0; i < generation->way_count; i++) {
+        vecna_confidence_free(generation->ways[i].confidence);
         vecna_map_free(generation->ways[i].learned);
         vecna_adapter_free(generation->ways[i].adapter);
     }

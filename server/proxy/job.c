@@ -41,6 +41,7 @@ void vni_job_free(vni_job *job) {
     proxy->job_count--;
     vecna_release(proxy->allocator, job->rows);
     vecna_release(proxy->allocator, job->out);
+    vecna_release(proxy->allocator, job->confidences);
     vecna_json_writer_free(&job->writer);
     vecna_arena_free(&job->arena);
     vni_generation_release(job->generation);

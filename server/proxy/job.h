@@ -28,6 +28,7 @@ typedef struct vni_job {
     int client_gone;
     vni_change change;
     float *out;
+    float *confidences; /* (count) NULL: not judged */
     vecna_json_writer writer;
     size_t sent; /* of the writer's text */
     vecna_wire_answer answer;

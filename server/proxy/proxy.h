@@ -27,8 +27,9 @@ typedef struct vni_way {   /* from a target's vectors to a client's */
     vni_config_map config; /* whole: with what it inherits */
     size_t target;         /* index in the pool */
     vecna_map *learned;
-    vecna_map_info info;    /* of learned */
-    vecna_adapter *adapter; /* made when the source dimension is known */
+    vecna_confidence *confidence; /* of learned; NULL: it carries none */
+    vecna_map_info info;          /* of learned */
+    vecna_adapter *adapter;       /* made when the source dimension is known */
     size_t adapter_source;
     const vecna_wire_vocabulary *vocabulary;
     vni_check_state check; /* of learned against the target's canary */
@@ -106,10 +107,12 @@ VECNA_CHECK vecna_status vni_way_plan(vni_generation *generation, vni_way *way, 
                                       size_t asked, vni_change *out, vecna_error *err);
 /* 1 when rows stay as they are, but for their length: then they may be out too. */
 int vni_way_keeps(const vni_way *way, const vni_change *change);
-/* rows (count, source_dim), dense, may be overwritten; out (count, dim), dense. */
+/* rows (count, source_dim), dense, may be overwritten; out (count, dim), dense; confidences (count) or
+ * NULL, set where the way has confidence. */
 VECNA_CHECK vecna_status vni_way_apply(vni_generation *generation, vni_way *way,
                                        const vni_change *change, float *rows, size_t count,
-                                       int normalize, float *out, vecna_error *err);
+                                       int normalize, float *out, float *confidences,
+                                       vecna_error *err);
 
 /* ---- numbers ---------------------------------------------------------------------------------------- */
 

@@ -135,8 +135,27 @@ static ptrdiff_t pull(void *user, char *out, size_t room) {
 typedef struct head {
     vni_field fields[FIELDS_MOST];
     size_t count;
-    char source[24], dim[24], overhead[24], cache[80];
+    char source[24], dim[24], overhead[24], cache[80], confidence[64];
 } head;
+
+/* One text: its number; several: the mean and the least. The dashboard counts each. */
+static void fill_confidence(vni_job *job, char *out, size_t room) {
+    vni_map_numbers *numbers = vni_metrics_map(&job->proxy->metrics, job->way->name);
+    double sum = 0, least = 1;
+    for (size_t i = 0; i < job->count; i++) {
+        double one = (double)job->confidences[i];
+        size_t bucket = one > 0 ? (size_t)(one * VNI_CONFIDENCE_BUCKETS) : 0;
+        sum += one;
+        least = one < least ? one : least;
+        if (numbers)
+            numbers->confidence[bucket < VNI_CONFIDENCE_BUCKETS ? bucket
+                                                                : VNI_CONFIDENCE_BUCKETS - 1]++;
+    }
+    if (job->count == 1)
+        snprintf(out, room, "%.3f", sum);
+    else
+        snprintf(out, room, "%.3f; least=%.3f", sum / (double)job->count, least);
+}
 
 static void fill_head(vni_job *job, head *out) {
     uint64_t age = vni_clock_us() - job->began_us;
@@ -159,6 +178,10 @@ static void fill_head(vni_job *job, head *out) {
     add_field(out->fields, &out->count, "x-vecna-dim", out->dim);
     add_field(out->fields, &out->count, "x-vecna-cache", out->cache);
     add_field(out->fields, &out->count, "x-vecna-overhead-us", out->overhead);
+    if (job->confidences) {
+        fill_confidence(job, out->confidence, sizeof out->confidence);
+        add_field(out->fields, &out->count, "x-vecna-confidence", out->confidence);
+    }
     if (job->generation->canaries[job->way->target].drifted)
         add_field(out->fields, &out->count, "x-vecna-drift", "1");
     job->record->overhead_us = overhead;
@@ -219,6 +242,15 @@ static void send_pieces(vni_job *job, const head *fields) {
     vni_answer_send(exchange, &answer);
 }
 
+/* It takes a product with every pair that the map keeps, which is more than the map itself: for those
+ * who ask. */
+static int wants_confidence(const vni_job *job) {
+    return job->way->confidence &&
+           (job->way->config.confidence == VNI_CONFIDENCE_ALWAYS ||
+            (job->exchange &&
+             vni_text_is_nocase(vni_exchange_field(job->exchange, "x-vecna-confidence"), "yes")));
+}
+
 static int make_out(vni_job *job, vecna_error *err, vecna_wire_failure_class *category) {
     int normalize =
         job->way->config.normalize && !job->request.unnormalized &&
@@ -242,8 +274,16 @@ static int make_out(vni_job *job, vecna_error *err, vecna_wire_failure_class *ca
         vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu vectors", job->count);
         return 0;
     }
-    status = vni_way_apply(job->generation, job->way, &job->change,
-                           job->rows ? job->rows : job->out, job->count, normalize, job->out, err);
+    if (wants_confidence(job)) {
+        job->confidences = vecna_allocate(job->proxy->allocator, job->count, sizeof(float));
+        if (job->confidences == NULL) {
+            vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for the confidence");
+            return 0;
+        }
+    }
+    status =
+        vni_way_apply(job->generation, job->way, &job->change, job->rows ? job->rows : job->out,
+                      job->count, normalize, job->out, job->confidences, err);
     if (status == VECNA_ERR_VALUE)
         *category = VECNA_WIRE_UPSTREAM;
     return status == VECNA_OK;

@@ -549,8 +549,10 @@ vecna_status vni_serve_check(const vni_serve_options *options, vecna_error *err)
     say_notes(&proxy, generation.config);
     if (status == VECNA_OK)
         describe_check(&proxy, &generation);
-    for (size_t i = 0; i < generation.way_count; i++)
+    for (size_t i = 0; i < generation.way_count; i++) {
+        vecna_confidence_free(generation.ways[i].confidence);
         vecna_map_free(generation.ways[i].learned);
+    }
     for (vni_vocabulary_file *file = generation.vocabularies; file; file = file->next)
         vecna_wire_vocabulary_free(file->vocabulary);
     for (size_t i = 0; generation.models && i < generation.config->forward.targets.count; i++)

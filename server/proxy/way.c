@@ -139,8 +139,23 @@ int vni_way_keeps(const vni_way *way, const vni_change *change) {
            way->config.type <= VNI_ADAPTER_TRUNCATE;
 }
 
+/* How far each row can be relied on: the share of its neighbours that it is expected to keep. */
+static vecna_status judge(const vni_way *way, vecna_view in, vecna_view translated,
+                          float *confidences, const vecna_allocator *allocator, vecna_error *err) {
+    vecna_confidence_row *rows = vecna_allocate(allocator, in.rows, sizeof *rows);
+    vecna_status status;
+    if (rows == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for the confidence");
+    status = vecna_confidence_of(way->confidence, in, translated, rows, NULL, err);
+    for (size_t i = 0; status == VECNA_OK && i < in.rows; i++)
+        confidences[i] = rows[i].recall;
+    vecna_release(allocator, rows);
+    return status;
+}
+
 vecna_status vni_way_apply(vni_generation *generation, vni_way *way, const vni_change *change,
-                           float *rows, size_t count, int normalize, float *out, vecna_error *err) {
+                           float *rows, size_t count, int normalize, float *out, float *confidences,
+                           vecna_error *err) {
     const vecna_allocator *allocator = generation->proxy->allocator;
     size_t full = change->cut_from ? change->cut_from : change->dim;
     vecna_view in = vecna_view_dense(rows, count, change->source_dim);
@@ -165,6 +180,8 @@ vecna_status vni_way_apply(vni_generation *generation, vni_way *way, const vni_c
     } else if (whole != rows) {
         memcpy(whole, rows, count * full * sizeof *whole);
     }
+    if (status == VECNA_OK && confidences && way->confidence)
+        status = judge(way, in, vecna_view_dense(whole, count, full), confidences, allocator, err);
     if (status == VECNA_OK && change->cut_from)
         for (size_t i = 0; i < count; i++)
             memcpy(out + i * change->dim, whole + i * full, change->dim * sizeof *out);

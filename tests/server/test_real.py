@@ -101,6 +101,13 @@ def test_a_learned_map_is_served(minilm, glossmap, tmp_path):
         assert "learned map -> 768" in vecna.line
         texts = ["a small dog", "an instrument for measuring temperature", "to move quickly on foot"]
         vectors, headers = vecna.embed(texts)
+        assert "x-vecna-confidence" not in headers
+        _, sure, _ = vecna.ask("/v1/embeddings", {"model": "m", "input": "a small dog"}, headers={"x-vecna-confidence": "yes"})
+        assert 0 < float(sure["x-vecna-confidence"]) <= 1
+        _, sure, _ = vecna.ask("/v1/embeddings", {"model": "m", "input": ["a small dog", "SELECT * FROM t WHERE x = 3"]},
+                               headers={"x-vecna-confidence": "yes"})
+        mean, least = (float(part) for part in sure["x-vecna-confidence"].split("; least="))
+        assert 0 <= least <= mean <= 1
         assert vectors.shape == (3, 768) and headers["x-vecna-change"] == "learned map 384 to 768"
         assert numpy.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
         # the same as translating the upstream's vectors with the command

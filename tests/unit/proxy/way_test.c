@@ -67,20 +67,20 @@ static void values(void **state) {
     static const float padded[12] = {0.6f, 0.8f, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0};
     (void)state;
     assert_status(VECNA_OK, vni_way_plan(&generation, &way, 4, 0, &change, &err));
-    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 2, 1, out, &err));
+    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 2, 1, out, NULL, &err));
     for (int i = 0; i < 12; i++)
         assert_true(fabsf(out[i] - padded[i]) < 1e-7f);
-    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 2, 0, out, &err));
+    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 2, 0, out, NULL, &err));
     assert_true(out[0] == 3 && out[1] == 4 && out[9] == 2); /* as it is */
     way.config.dimensions = VNI_DIMENSIONS_ALLOW;
     assert_status(VECNA_OK, vni_way_plan(&generation, &way, 4, 1, &change, &err));
-    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 1, 1, out, &err));
+    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, &err));
     assert_true(out[0] == 1);
     assert_status(VECNA_ERR_VALUE, vni_way_apply(&generation, &way, &change, rows, 2, 1, out,
                                                  &err)); /* nothing is left of one */
     rows[0] = INFINITY;
     assert_status(VECNA_ERR_VALUE,
-                  vni_way_apply(&generation, &way, &change, rows, 1, 1, out, &err));
+                  vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, &err));
     vecna_adapter_free(way.adapter);
 }
 
@@ -94,7 +94,7 @@ static vecna_status apply_with(void *user, const vecna_allocator *allocator, vec
     proxy.allocator = allocator;
     status = vni_way_plan(&generation, &way, 4, 2, &change, err);
     if (status == VECNA_OK)
-        status = vni_way_apply(&generation, &way, &change, rows, 1, 1, out, err);
+        status = vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, err);
     vecna_adapter_free(way.adapter);
     proxy.allocator = NULL;
     return status;
