@@ -23,6 +23,7 @@ typedef struct command {
 } command;
 
 int command_choose(int argc, char **argv);
+int command_plan(int argc, char **argv);
 int command_embed(int argc, char **argv);
 int command_distill(int argc, char **argv);
 int command_eval(int argc, char **argv);

@@ -2,6 +2,7 @@
  *
  * A map whose verdict is FAIL is written too, with the verdict in it, and the exit status is 3: the
  * figures are the result. */
+#include "cli/confidence.h"
 #include "cli/fit.h"
 #include "cli/judged.h"
 #include "cli/maps.h"
@@ -21,7 +22,7 @@ typedef struct fit_options {
     const char *queries_source, *queries_target, *queries_texts, *qrels;
     const char *prior, *update;
     double prior_weight;
-    bool json, keep_length, unpaired, no_statistics, small_statistics;
+    bool json, keep_length, no_confidence, unpaired, no_statistics, small_statistics;
     input_options input;
 } fit_options;
 
@@ -135,6 +136,7 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     options.groups = job->groups;
     options.duplicate_cosine = or_zero(o->duplicate_cosine);
     options.keep_length = o->keep_length;
+    options.no_confidence = o->no_confidence;
     options.min_retention = or_zero(o->min_retention);
     options.prior = o->prior ? job->leans_on : NULL;
     options.update = o->update ? job->leans_on : NULL;
@@ -185,6 +187,7 @@ static int print_fit_json(const fit_job *job, const vecna_map_info *about, FILE 
     }
     vecna_json_write_key(&json, "verdict");
     vecna_json_write_string(&json, vecna_verdict_name(about->verdict));
+    held_print_json(job->map, &json);
     vecna_json_write_key(&json, "report"); /* as vecna inspect shows it of the map */
     vecna_json_write_raw(&json, report, strlen(report));
     vecna_json_write_object_end(&json);
@@ -301,6 +304,8 @@ int command_fit(int argc, char **argv) {
          "least retention for PASS, below it exit 3 (0.6 with\njudged queries, 0.4 by neighbours)"},
         {"keep-length", 0, OPTION_FLAG, &o.keep_length, NULL,
          "do not normalise what is translated"},
+        {"no-confidence", 0, OPTION_FLAG, &o.no_confidence, NULL,
+         "a smaller map, without confidence and calibrated\nscores"},
         {"source-name", 0, OPTION_TEXT, &o.source_name, "NAME",
          "of the source model, kept in the map"},
         {"target-name", 0, OPTION_TEXT, &o.target_name, "NAME", "the same of the target"},

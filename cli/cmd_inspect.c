@@ -1,5 +1,5 @@
 /* vecna inspect: what a vector file or a map is, and whether it is healthy. One pass, constant memory. */
-#include "cli/cli.h"
+#include "cli/confidence.h"
 #include "vecna/space.h"
 #include "vecna/translate.h"
 
@@ -265,6 +265,7 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
         reason_of(map, reason);
         printf("  verdict           %s%s%s\n", vecna_verdict_name(about.verdict),
                reason[0] ? ": " : "", reason);
+        held_print(map);
         printf("  checksum          %016llx\n", (unsigned long long)about.checksum);
         puts("  --json shows the figures of its fit");
         return EXIT_DONE;
@@ -289,6 +290,7 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
     key_text(&json, "verdict", vecna_verdict_name(about.verdict));
     snprintf(checksum, sizeof checksum, "%016llx", (unsigned long long)about.checksum);
     key_text(&json, "checksum", checksum);
+    held_print_json(map, &json);
     vecna_json_write_key(&json, "report");
     vecna_json_write_raw(&json, vecna_map_report_json(map), strlen(vecna_map_report_json(map)));
     vecna_json_write_object_end(&json);

@@ -107,6 +107,16 @@ static const char *text_at(char *const *texts, size_t row) {
     return texts ? texts[row] : NULL;
 }
 
+/* The file of a hit, and its row there. */
+static const loaded *file_of(const search_job *job, int64_t hit, size_t *row) {
+    const size_t first = job->corpus.vectors.rows;
+    *row = (size_t)hit;
+    if (job->options->also == NULL || *row < first)
+        return &job->corpus;
+    *row -= first;
+    return &job->also;
+}
+
 static void print_row(const loaded *file, size_t row, const char *before) {
     const char *id = text_at(file->ids, row), *text = text_at(file->texts, row);
     printf("%srow %zu", before, row);
@@ -139,7 +149,11 @@ static void print_hits(const search_job *job) {
             if (job->hits.rows[at] < 0)
                 break;
             printf("%4zu  %8.4f  ", i + 1, (double)shown_score(job, at));
-            print_row(&job->corpus, (size_t)job->hits.rows[at], "");
+            size_t row;
+            const loaded *file = file_of(job, job->hits.rows[at], &row);
+            if (job->options->also)
+                printf("%s  ", file->path);
+            print_row(file, row, "");
         }
     }
 }
@@ -167,7 +181,13 @@ static void write_hits(vecna_json_writer *json, const search_job *job, size_t qu
         vecna_json_write_object_begin(json);
         vecna_json_write_key(json, "rank");
         vecna_json_write_u64(json, i + 1);
-        write_row(json, &job->corpus, (size_t)job->hits.rows[at]);
+        size_t row;
+        const loaded *file = file_of(job, job->hits.rows[at], &row);
+        if (job->options->also) {
+            vecna_json_write_key(json, "file");
+            vecna_json_write_string(json, file->path);
+        }
+        write_row(json, file, row);
         vecna_json_write_key(json, "score");
         vecna_json_write_f32(json, shown_score(job, at));
         vecna_json_write_object_end(json);
@@ -207,19 +227,23 @@ static int print_as_json(const search_job *job) {
 typedef struct corpus_visit {
     search_job *job;
     vecna_searcher *searcher;
+    vecna_pool *pool;
     progress meter;
 } corpus_visit;
 
 static vecna_status visit_corpus(void *user, const loaded *file, const vecna_block *block,
                                  vecna_error *err) {
     corpus_visit *visit = user;
+    vecna_view rows = block->vectors;
     vecna_status status = VECNA_OK;
     if (file->vectors.rows == 0)
         status = check_same_dim(file, &visit->job->asked, err);
     if (status == VECNA_OK)
         status = check_finite(file->path, block->vectors, block->first_row, err);
+    if (status == VECNA_OK && visit->job->options->hubness)
+        status = hubness_rows(visit->job, block->vectors, visit->pool, &rows, err);
     if (status == VECNA_OK)
-        status = vecna_searcher_add(visit->searcher, block->vectors, err);
+        status = vecna_searcher_add(visit->searcher, rows, err);
     visit->meter.total = file->about.rows;
     progress_add(&visit->meter, block->vectors.rows);
     return status;
@@ -237,27 +261,40 @@ vecna_status load_queries(search_job *job, const char *path, vecna_error *err) {
     return status;
 }
 
-/* QUERY is in memory, CORPUS goes by. */
-static vecna_status search_passing(search_job *job, const char *const *paths,
-                                   const rank_options *ranking, vecna_error *err) {
+vecna_status search_file(search_job *job, const char *path, loaded *file,
+                         const rank_options *ranking, ranked *hits, vecna_error *err) {
     const search_options *o = job->options;
     vecna_format_options format = format_options(&o->input);
-    corpus_visit visit = {job, NULL, {0}};
-    vecna_view queries;
-    vecna_status status = load_queries(job, paths[1], err);
-    if (status != VECNA_OK)
-        return status;
-    queries = vecna_view_dense(job->gathered, job->picked_count, job->asked.vectors.dim);
-    status = rank_start(queries, ranking, &visit.searcher, err);
+    corpus_visit visit = {job, NULL, ranking->pool, {0}};
+    rank_options options = *ranking;
+    vecna_view queries = vecna_view_dense(job->gathered, job->picked_count, job->asked.vectors.dim);
+    float *longer = NULL;
+    vecna_status status = VECNA_OK;
+    if (o->hubness) {
+        status = hubness_queries(job, &longer, err);
+        queries = vecna_view_dense(longer, queries.rows, queries.dim + 1);
+        options.metric = VECNA_METRIC_DOT;
+    }
+    if (status == VECNA_OK)
+        status = rank_start(queries, &options, &visit.searcher, err);
     if (status == VECNA_OK) {
         progress_start(&visit.meter, "searching", -1);
-        status = load_visiting(paths[0], &format, visit_corpus, &visit, &job->corpus, err);
+        status = load_visiting(path, &format, visit_corpus, &visit, file, err);
         progress_end(&visit.meter);
     }
     if (status == VECNA_OK)
-        status = rank_finish(visit.searcher, queries.rows, ranking, &job->hits, err);
+        status = rank_finish(visit.searcher, queries.rows, &options, hits, err);
     vecna_searcher_free(visit.searcher);
+    free(longer);
     return status;
+}
+
+/* QUERY is in memory, CORPUS goes by. */
+static vecna_status search_passing(search_job *job, const char *const *paths,
+                                   const rank_options *ranking, vecna_error *err) {
+    vecna_status status = load_queries(job, paths[1], err);
+    return status == VECNA_OK ? search_file(job, paths[0], &job->corpus, ranking, &job->hits, err)
+                              : status;
 }
 
 /* Rows of CORPUS ask: all of it is in memory. */
@@ -285,9 +322,10 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
     int exit_status = EXIT_DONE;
     vecna_status status = vecna_pool_new(o->threads, NULL, &ranking.pool, &err);
     if (status == VECNA_OK)
-        status = o->via       ? search_via(job, paths, &ranking, &err)
-                 : count == 2 ? search_passing(job, paths, &ranking, &err)
-                              : search_itself(job, paths[0], &ranking, &err);
+        status = o->also || o->hubness ? search_mixed(job, paths, &ranking, &err)
+                 : o->via              ? search_via(job, paths, &ranking, &err)
+                 : count == 2          ? search_passing(job, paths, &ranking, &err)
+                                       : search_itself(job, paths[0], &ranking, &err);
     if (status == VECNA_OK && o->corpus_texts)
         status = load_texts(o->corpus_texts, &job->corpus, &err);
     if (status != VECNA_OK)
@@ -297,6 +335,9 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
     else
         print_hits(job);
     ranked_free(&job->hits);
+    free(job->longer);
+    unload(&job->also);
+    unload(&job->sample);
     free(job->excluded);
     free(job->gathered);
     free(job->picked);
@@ -307,7 +348,7 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
 }
 
 int command_search(int argc, char **argv) {
-    search_options o = {.k = 10};
+    search_options o = {.k = 10, .hubness_weight = 0.5};
     const option options[] = {
         {"k", 'k', OPTION_COUNT, &o.k, "N", "neighbours of each query (10)"},
         {"metric", 'm', OPTION_CHOICE, &o.metric, RANK_METRICS,
@@ -315,6 +356,16 @@ int command_search(int argc, char **argv) {
         {"rows", 'r', OPTION_TEXT, &o.rows, "LIST",
          "only these rows ask, counted from 0: 3,17,20-25;\nwithout QUERY they are rows of CORPUS"},
         {"keep-self", 0, OPTION_FLAG, &o.keep_self, NULL, "without QUERY: a row may find itself"},
+        {"also", 0, OPTION_TEXT, &o.also, "FILE",
+         "rank the rows of FILE together with CORPUS: rows of\nthe same space, translated by a "
+         "map"},
+        {"calibrated", 0, OPTION_TEXT, &o.calibrated, "MAP",
+         "bring the scores of --also to those of native rows,\nby the map that translated them"},
+        {"hubness", 0, OPTION_TEXT, &o.hubness, "SAMPLE",
+         "take off what rows score with any query: SAMPLE is a\nfile of some hundred other "
+         "queries"},
+        {"hubness-weight", 0, OPTION_NUMBER, &o.hubness_weight, "X",
+         "of that (0.5 for real queries; 0.25 for documents)"},
         {"via", 0, OPTION_TEXT, &o.via, "MAP",
          "CORPUS is of an old model, QUERY of a new one: find\ncandidates by a rotation back, rank "
          "them translated"},
@@ -339,7 +390,8 @@ int command_search(int argc, char **argv) {
         sizeof options / sizeof options[0],
         "  vecna search corpus.jsonl queries.jsonl -k 5\n"
         "  vecna search corpus.npy --corpus-texts corpus.jsonl --rows 17\n"
-        "  vecna search old.384.npy queries.768.npy --via old-to-new.vecna\n",
+        "  vecna search old.384.npy queries.768.npy --via old-to-new.vecna\n"
+        "  vecna search new.npy queries.npy --also translated.npy --calibrated old-to-new.vecna\n",
         1,
         2};
     const char *paths[2] = {NULL, NULL};
@@ -357,8 +409,24 @@ int command_search(int argc, char **argv) {
         return usage_error(&use, "--via goes with a QUERY file of the new model");
     if (o.via && o.metric != VECNA_METRIC_COSINE)
         return usage_error(&use, "--via ranks by cosine alone; leave --metric out");
-    if ((o.candidates || o.force) && o.via == NULL)
-        return usage_error(&use, "--candidates and --force go with --via");
+    if (o.candidates && o.via == NULL)
+        return usage_error(&use, "--candidates goes with --via");
+    if (o.force && o.via == NULL && o.calibrated == NULL)
+        return usage_error(&use, "--force goes with --via or --calibrated");
+    if ((o.also || o.hubness) && (count == 1 || o.via))
+        return usage_error(&use, "--also and --hubness go with a QUERY file, and without --via");
+    if ((o.also || o.hubness) && o.metric != VECNA_METRIC_COSINE)
+        return usage_error(&use, "--also and --hubness rank by cosine alone; leave --metric out");
+    if (o.calibrated && o.also == NULL)
+        return usage_error(&use, "--calibrated goes with --also: what did the map translate?");
+    if (o.calibrated && o.hubness)
+        return usage_error(&use,
+                           "--calibrated and --hubness exclude each other: either moves the scores "
+                           "that the other was made for");
+    if (o.hubness_weight != 0.5 && o.hubness == NULL)
+        return usage_error(&use, "--hubness-weight goes with --hubness");
+    if (!(o.hubness_weight > 0 && o.hubness_weight <= 2))
+        return usage_error(&use, "--hubness-weight is above 0 and at most 2");
     o.candidates = o.candidates ? o.candidates : 200;
     memset(&job, 0, sizeof job);
     job.options = &o;

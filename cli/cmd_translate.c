@@ -3,9 +3,11 @@
  * Blocks of rows go through a pipeline: read in order, worked on by every core at once, written in
  * order. Memory is one block a thread, however long the file. The first block is held against the
  * space that the map was fitted on before anything is written. */
+#include "cli/confidence.h"
 #include "cli/maps.h"
 #include "cli/translate.h"
 #include "vecna/metric.h"
+#include "vecna/search.h"
 #include "vecna/space.h"
 
 #include <math.h>
@@ -25,6 +27,7 @@ typedef struct slot {
     float *out;               /* (rows, out dim) of the last step */
     float *next;              /* the other half of a chain */
     size_t block_bad, block_zeros;
+    confidence_slot confidence;
     uint64_t skipped, zeros, scaled; /* over all blocks */
     int64_t first_skipped, first_zero;
 } slot;
@@ -43,7 +46,10 @@ typedef struct job {
     bool make_unit; /* the first map brings rows to unit length */
     slot *slots;
     size_t slot_count;
-    likeness loss, native; /* of --int8 and --native */
+    likeness loss, native;        /* of --int8 and --native */
+    loaded sample;                /* of --hubness-dimension */
+    size_t written_dim;           /* out_dim, and one with that */
+    confidence_output confidence; /* .map NULL: not wanted */
     progress meter;
     uint64_t rows, skipped, zeros, scaled;
     int64_t first_skipped, first_zero;
@@ -129,6 +135,25 @@ static void keep_zero_rows(const job *work, const slot *mine, float *out) {
             memset(out + i * work->out_dim, 0, work->out_dim * sizeof *out);
 }
 
+/* One number behind each row: what it scores with any query, to be taken off. From the last row on, for
+ * rows move up in the same memory. */
+static vecna_status add_hubness(const job *work, slot *mine, vecna_error *err) {
+    const size_t rows = mine->rows.rows, dim = work->out_dim;
+    float *hubness = vecna_allocate(NULL, rows, sizeof *hubness);
+    if (hubness == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for %zu rows", rows);
+    vecna_status status =
+        vecna_search_hubness(vecna_view_dense(mine->out, rows, dim),
+                             vecna_matrix_view(work->sample.vectors), NULL, hubness, err);
+    for (size_t i = rows; status == VECNA_OK && i-- > 0;) {
+        memmove(mine->out + i * (dim + 1), mine->out + i * dim, dim * sizeof *mine->out);
+        mine->out[i * (dim + 1) + dim] =
+            (float)(-work->options->hubness_weight * (double)hubness[i]);
+    }
+    free(hubness);
+    return status;
+}
+
 static vecna_status work_block(void *user, size_t index, vecna_error *err) {
     const job *work = user;
     slot *mine = &work->slots[index];
@@ -154,15 +179,27 @@ static vecna_status work_block(void *user, size_t index, vecna_error *err) {
             vecna_matrix_dense(mine->out, mine->rows.rows, work->out_dim), NULL, err);
     if (status == VECNA_OK)
         keep_zero_rows(work, mine, mine->out);
+    if (status == VECNA_OK && work->confidence.map)
+        status = confidence_work(&work->confidence, &mine->confidence, mine->rows,
+                                 vecna_view_dense(mine->out, mine->rows.rows, work->out_dim), err);
+    if (status == VECNA_OK && work->written_dim > work->out_dim)
+        status = add_hubness(work, mine, err);
     return status;
 }
 
 static vecna_status write_block(void *user, size_t index, vecna_error *err) {
     job *work = user;
     slot *mine = &work->slots[index];
-    vecna_view rows = vecna_view_dense(mine->out, mine->rows.rows, work->out_dim);
+    vecna_view rows = vecna_view_dense(mine->out, mine->rows.rows, work->written_dim);
+    const uint64_t first = work->rows;
     work->rows += mine->rows.rows;
     progress_add(&work->meter, mine->block->vectors.rows);
+    if (work->confidence.map) {
+        vecna_status status = confidence_write(&work->confidence, &mine->confidence,
+                                               mine->rows.rows, first, &mine->kept, err);
+        if (status != VECNA_OK)
+            return status;
+    }
     return vecna_writer_write(work->writer, rows, mine->kept, err);
 }
 
@@ -175,10 +212,13 @@ static void close_job(job *work) {
         free(work->slots[i].out);
         free(work->slots[i].next);
         free(work->slots[i].records);
+        confidence_slot_free(&work->slots[i].confidence);
     }
     free(work->slots);
     for (size_t i = 0; i < TEXTS_MOST; i++)
         vecna_map_free(work->opened[i]);
+    confidence_close(&work->confidence);
+    unload(&work->sample);
     vecna_adapter_free(work->adapter);
     vecna_reader_close(work->reader);
     vecna_writer_discard(work->writer);
@@ -330,6 +370,9 @@ static vecna_status plan_job(job *work, vecna_error *err) {
         if (work->out_dim > work->widest)
             work->widest = work->out_dim;
     }
+    work->written_dim = work->out_dim + (work->options->hubness_dimension != NULL);
+    if (work->written_dim > work->widest)
+        work->widest = work->written_dim;
     if (work->widest > VECNA_FORMAT_MAX_DIM)
         return vecna_error_set(err, VECNA_ERR_DIM, -1,
                                "a map to %zu dimensions is too wide; %zu are the most",
@@ -345,13 +388,28 @@ static vecna_status plan_job(job *work, vecna_error *err) {
     return VECNA_OK;
 }
 
+/* Queries of the target space, for --hubness-dimension. */
+static vecna_status load_sample(job *work, vecna_error *err) {
+    const char *path = work->options->hubness_dimension;
+    vecna_format_options format = format_options(&work->options->input);
+    if (path == NULL)
+        return VECNA_OK;
+    vecna_status status = load_vectors(path, &format, &work->sample, err);
+    if (status == VECNA_OK && work->sample.vectors.dim != work->out_dim)
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "%s has %zu dimensions, the map translates to %zu: "
+                               "--hubness-dimension takes queries of the target model",
+                               path, work->sample.vectors.dim, work->out_dim);
+    return status;
+}
+
 static vecna_status open_writer(job *work, const char *path, vecna_error *err) {
     const vecna_file_info *about = vecna_reader_about(work->reader);
     vecna_writer_options options;
     memset(&options, 0, sizeof options);
     options.format = work->options->out_format;
     options.tensor = work->options->out_tensor;
-    options.dim = work->out_dim;
+    options.dim = work->written_dim;
     options.dtype = work->options->dtype == 1 ? VECNA_F16 : VECNA_F32;
     options.like = about;
     if (about->rows > 0 && work->options->bad_rows != BAD_SKIP)
@@ -429,13 +487,15 @@ static void report(const job *work, const char *out_path, double seconds) {
         vecna_json_write_key(&json, "source_dim");
         vecna_json_write_u64(&json, work->in_dim);
         vecna_json_write_key(&json, "target_dim");
-        vecna_json_write_u64(&json, work->out_dim);
+        vecna_json_write_u64(&json, work->written_dim);
         vecna_json_write_key(&json, "rows_left_out");
         vecna_json_write_u64(&json, work->skipped);
         vecna_json_write_key(&json, "rows_zero");
         vecna_json_write_u64(&json, work->zeros);
         vecna_json_write_key(&json, "rows_scaled");
         vecna_json_write_u64(&json, work->scaled);
+        if (work->confidence.map)
+            confidence_print_json(&work->confidence, &json);
         vecna_json_write_key(&json, "seconds");
         vecna_json_write_f64(&json, seconds);
         if (work->options->int8)
@@ -452,8 +512,10 @@ static void report(const job *work, const char *out_path, double seconds) {
     }
     fprintf(to, "%s: %s rows, %zu -> %zu dimensions, %.1f s (%s rows/s)\n",
             strcmp(out_path, "-") == 0 ? "standard output" : out_path, grouped(work->rows),
-            work->in_dim, work->out_dim, seconds,
+            work->in_dim, work->written_dim, seconds,
             grouped((uint64_t)((double)work->rows / (seconds > 1e-9 ? seconds : 1e-9))));
+    if (work->confidence.map)
+        confidence_print(&work->confidence, to);
 }
 
 static int run_job(job *work, const char *in_path, const char *out_path) {
@@ -471,9 +533,18 @@ static int run_job(job *work, const char *in_path, const char *out_path) {
     if (status == VECNA_OK)
         status = plan_job(work, &err);
     if (status == VECNA_OK)
+        status = load_sample(work, &err);
+    if (status == VECNA_OK)
         status = open_slots(work, vecna_pool_threads(pool), &err);
     if (status == VECNA_OK)
         status = open_writer(work, out_path, &err);
+    if (status == VECNA_OK && (work->options->confidence || work->options->keep_below > 0)) {
+        const confidence_plan plan = {
+            out_path, work->options->out_format, work->options->confidence,
+            work->options->keep_below > 0 ? work->options->keep_below : NAN,
+            work->options->below_list};
+        status = confidence_begin(work->maps[0], &plan, &work->confidence, &err);
+    }
     if (status == VECNA_OK) {
         warn_of_losses(work);
         progress_start(&work->meter, "translating", vecna_reader_about(work->reader)->rows);
@@ -484,6 +555,8 @@ static int run_job(job *work, const char *in_path, const char *out_path) {
         status = vecna_writer_commit(work->writer, &err);
         work->writer = NULL;
     }
+    if (status == VECNA_OK)
+        status = confidence_commit(&work->confidence, &err);
     if (status == VECNA_OK) {
         collect(work);
         report(work, out_path, seconds_now() - started);
@@ -501,7 +574,7 @@ int translate_file(const translate_options *options, const char *in, const char 
 }
 
 int command_translate(int argc, char **argv) {
-    translate_options o = {0};
+    translate_options o = {.hubness_weight = 0.5};
     const option options[] = {
         {"map", 'm', OPTION_TEXTS, &o.maps, "MAP", "translate with this map of vecna fit"},
         {"dim", 'd', OPTION_COUNT, &o.dim, "N", "without a map: change the dimension only"},
@@ -512,6 +585,19 @@ int command_translate(int argc, char **argv) {
          "which end is cut off (from_end)"},
         {"pad-mode", 0, OPTION_CHOICE, &o.pad_mode, "at_end|at_start", "where zeros go (at_end)"},
         {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of the random projection (0)"},
+        {"confidence", 0, OPTION_FLAG, &o.confidence, NULL,
+         "how far each row can be relied on: fields in JSONL and\nCSV, OUT.confidence.jsonl beside "
+         "other "
+         "formats"},
+        {"keep-below", 0, OPTION_NUMBER, &o.keep_below, "X",
+         "list the rows of less confidence, worth embedding again"},
+        {"below-list", 0, OPTION_TEXT, &o.below_list, "FILE", "where to (OUT.below.jsonl)"},
+        {"hubness-dimension", 0, OPTION_TEXT, &o.hubness_dimension, "SAMPLE",
+         "one more dimension, for inner-product indexes: what a\nrow scores with any query, to be "
+         "taken "
+         "off. SAMPLE is a\nfile of queries in the target space; queries get a 1"},
+        {"hubness-weight", 0, OPTION_NUMBER, &o.hubness_weight, "X",
+         "of that (0.5 for real queries; 0.25 for documents)"},
         {"no-normalize", 0, OPTION_FLAG, &o.no_normalize, NULL, "leave the length of the result"},
         {"normalize", 0, OPTION_FLAG, &o.normalize, NULL,
          "rows of length 1 (the default, unless the map\nwas fitted on rows of other lengths)"},
@@ -547,6 +633,7 @@ int command_translate(int argc, char **argv) {
         "  vecna translate vectors.1536.npy vectors.768.npy --dim 768\n",
         2,
         2};
+    char below[4096];
     const char *paths[2];
     size_t count;
     int status = parse_arguments(argc, argv, &use, paths, &count);
@@ -566,6 +653,29 @@ int command_translate(int argc, char **argv) {
         return usage_error(&use, "--int8 is for maps; an adapter multiplies nothing");
     if (o.native && o.maps.count == 0)
         return usage_error(&use, "--native is for maps; an adapter stays in its space");
+    if (o.hubness_dimension && (o.maps.count == 0 || o.no_normalize))
+        return usage_error(&use, "--hubness-dimension goes with --map, on rows of length 1");
+    if (o.hubness_weight != 0.5 && o.hubness_dimension == NULL)
+        return usage_error(&use, "--hubness-weight goes with --hubness-dimension");
+    if (!(o.hubness_weight > 0 && o.hubness_weight <= 2))
+        return usage_error(&use, "--hubness-weight is above 0 and at most 2");
+    if ((o.confidence || o.keep_below > 0) && (o.maps.count != 1))
+        return usage_error(
+            &use, "--confidence and --keep-below go with one --map, which knows its pairs");
+    if (o.keep_below < 0 || o.keep_below > 1)
+        return usage_error(&use, "--keep-below is above 0 and at most 1: a share of neighbours");
+    if (o.below_list && o.keep_below == 0)
+        return usage_error(&use, "--below-list goes with --keep-below");
+    if (o.keep_below > 0 && o.below_list == NULL) {
+        if (strcmp(paths[1], "-") == 0)
+            return usage_error(&use,
+                               "--keep-below needs --below-list FILE when OUT is standard output");
+        int length = snprintf(below, sizeof below, "%s.below.jsonl", paths[1]);
+        if (length < 0 || (size_t)length >= sizeof below)
+            return usage_error(
+                &use, "the name of OUT is too long for a list beside it: give --below-list");
+        o.below_list = below;
+    }
     if (o.normalize && o.no_normalize)
         return usage_error(&use, "--normalize and --no-normalize exclude each other");
     return translate_file(&o, paths[0], paths[1]);

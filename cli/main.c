@@ -18,6 +18,7 @@ static const command commands[] = {
     {"eval", "what a translated corpus keeps: retrieval against native and judged", command_eval},
     {"inspect", "what a vector file or a map is, and whether it is healthy", command_inspect},
     {"search", "exact nearest neighbours", command_search},
+    {"plan", "which rows to embed again, and what that buys", command_plan},
     {"choose", "which rows to embed with a second model", command_choose},
     {"maps", "the generic maps that are installed, with their cards", command_maps},
     {"reduce", "fewer dimensions inside one space, with what it costs", command_reduce},

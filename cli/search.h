@@ -10,6 +10,10 @@ typedef struct search_options {
     int metric;
     bool json, keep_self, force;
     const char *rows, *corpus_texts, *query_texts;
+    const char *also;       /* a second file, ranked together with CORPUS; NULL none */
+    const char *calibrated; /* the map that translated it; NULL: scores as they are */
+    const char *hubness;    /* a sample of queries; NULL none */
+    double hubness_weight;
     const char *via; /* a map from CORPUS' space to QUERY's; NULL none */
     size_t candidates;
     input_options input;
@@ -23,11 +27,27 @@ typedef struct search_job {
     size_t picked_count;
     float *gathered;   /* their vectors */
     int64_t *excluded; /* themselves, when rows of the corpus ask; or NULL */
-    ranked hits;
+    ranked hits;       /* rows behind those of the corpus are rows of also */
+    loaded also, sample;
+    float *longer; /* rows of a block with one more dimension */
+    size_t longer_room;
 } search_job;
 
 /* cmd_search.c: QUERY in memory, checked, the rows that ask gathered. */
 vecna_status load_queries(search_job *job, const char *path, vecna_error *err);
+
+/* cmd_search.c: the first rows of a file for each query, the file going by. */
+vecna_status search_file(search_job *job, const char *path, loaded *file,
+                         const rank_options *ranking, ranked *hits, vecna_error *err);
+
+/* search_mixed.c: CORPUS, with --also or --hubness. */
+vecna_status search_mixed(search_job *job, const char *const *paths, const rank_options *ranking,
+                          vecna_error *err);
+/* Hubness as one more dimension: load the sample; the queries, to be freed; a block of rows, borrowed. */
+vecna_status hubness_begin(search_job *job, vecna_error *err);
+vecna_status hubness_queries(const search_job *job, float **out, vecna_error *err);
+vecna_status hubness_rows(search_job *job, vecna_view rows, vecna_pool *pool, vecna_view *out,
+                          vecna_error *err);
 
 /* search_via.c: paths are CORPUS in the map's source space and QUERY in its target space. */
 vecna_status search_via(search_job *job, const char *const *paths, rank_options *ranking,

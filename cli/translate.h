@@ -17,6 +17,11 @@ typedef struct translate_options {
     const char *out_format, *out_tensor;
     int dtype, bad_rows;
     const char *native; /* the first rows of the input embedded by the target model, or NULL */
+    const char *hubness_dimension; /* a sample of queries in the target space; NULL none */
+    double hubness_weight;
+    double keep_below; /* rows of less confidence go to below_list; 0: none do */
+    const char *below_list;
+    bool confidence;
     bool normalize, no_normalize, chain, force, int8, json, quiet;
     size_t threads;
 } translate_options;

@@ -47,6 +47,19 @@ VECNA_API VECNA_CHECK vecna_status vecna_search(vecna_view corpus, vecna_view qu
                                                 const vecna_search_options *options, int64_t *rows,
                                                 float *scores, vecna_error *err);
 
+/* Hubness: how near rows lie to whatever asks, which is to be taken off their scores.
+ *   rows    (rows, dim)    of a corpus
+ *   sample  (sample, dim)  queries of the kind that will ask; a few hundred are enough
+ *   options k: of the sample, nearest to a row (0 means 10); pool and allocator; NULL: defaults
+ *   out     (rows)         mean cosine with those
+ * A search by cosine - weight * out finds more: docs/scores.md#hubness, which has the weights. As an inner
+ * product: a row of length 1 with -weight * out behind it, a query of length 1 with 1 behind it.
+ * Memory: 2048 * k * 12 bytes, and what vecna_search takes.
+ * Errors: VECNA_ERR_DIM; VECNA_ERR_ARGUMENT for an empty sample; as vecna_search. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_search_hubness(vecna_view rows, vecna_view sample,
+                                                        const vecna_search_options *options,
+                                                        float *out, vecna_error *err);
+
 /* The same, block by block. Not for use from two threads at once. */
 typedef struct vecna_searcher vecna_searcher;
 
