@@ -274,6 +274,9 @@ static int read_known(vni_http_head *head, vni_text name, vni_text value) {
         if (!vni_text_is_nocase(value, "100-continue"))
             return refuse(head, 417, "the only expectation understood is 100-continue");
         head->expects_continue = head->minor == 1;
+    } else if (name.bytes == 16 && vni_text_is_nocase(name, "content-encoding")) {
+        if (value.bytes > 0 && !vni_text_is_nocase(value, "identity"))
+            return refuse(head, 415, "the body is compressed: send it as it is");
     }
     return VNI_HTTP_MORE;
 }

@@ -154,6 +154,8 @@ static const struct head_case {
     {"a tunnel", 501, "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 0},
     {"a method with a colon", 400, "GE:T / HTTP/1.1\r\nHost: a\r\n\r\n", 0},
     {"two empty lines before", 400, "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+    {"a body that is not compressed", 1, START "Content-Encoding: Identity\r\n\r\n", 0},
+    {"a compressed body", 415, START "Content-Encoding: gzip\r\n\r\n", 0},
     {"another expectation", 417, START "Expect: tea\r\n\r\n", 0},
     {"TLS", 400, "\x16\x03\x01\x02\x00\x01\x00\n", 8},
 };
