@@ -20,7 +20,7 @@ typedef struct fit_options {
     uint64_t seed;
     const char *texts, *source_name, *target_name;
     const char *queries_source, *queries_target, *queries_texts, *qrels;
-    const char *prior, *update;
+    const char *prior, *update, *anchors;
     double prior_weight;
     bool json, keep_length, no_confidence, unpaired, no_statistics, small_statistics;
     input_options input;
@@ -36,6 +36,8 @@ typedef struct fit_job {
     uint64_t *groups;
     vecna_pool *pool;
     vecna_map *map;
+    vecna_anchor *anchors;
+    size_t anchor_count;
     vecna_map *leans_on; /* the prior, or the map that is updated */
     progress meter;
 } fit_job;
@@ -46,6 +48,7 @@ static void close_job(fit_job *job) {
     vecna_pool_free(job->pool);
     judged_free(&job->truth);
     free(job->judgements);
+    free(job->anchors);
     free(job->groups);
     free_pairs(&job->both);
     unload(&job->queries_source);
@@ -154,7 +157,10 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     progress_start(&job->meter, "fitting", -1);
     vecna_view source = vecna_matrix_view(job->both.source.vectors);
     vecna_view target = vecna_matrix_view(job->both.target.vectors);
-    if (o->prior && (source.rows == 0 || o->unpaired)) /* not a pair */
+    if (o->anchors)
+        status = vecna_translate_unpaired(source, target, job->anchors, job->anchor_count, &options,
+                                          &job->map, err);
+    else if (o->prior && (source.rows == 0 || o->unpaired)) /* not a pair */
         status = vecna_translate_prior(job->leans_on, source, target, &options, &job->map, err);
     else
         status = vecna_translate_fit(source, target, &options, &job->map, err);
@@ -217,6 +223,8 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
     else if (status == VECNA_OK && source)
         status =
             load_pairs(source, target, &format, (pairing)o->pair_by, o->texts, &job->both, &err);
+    if (status == VECNA_OK && o->anchors)
+        status = load_anchors(o->anchors, &job->both, &job->anchors, &job->anchor_count, &err);
     if (status == VECNA_OK)
         status = load_queries(job, &err);
     if (status == VECNA_OK)
@@ -273,10 +281,15 @@ static int check_leaning(const usage *use, const fit_options *o, size_t files) {
         return usage_error(use, "--prior-weight is above 0; without --prior there is none");
     if (o->no_statistics && o->small_statistics)
         return usage_error(use, "--no-statistics leaves nothing for --small-statistics");
-    if (o->unpaired && !o->prior)
-        return usage_error(use,
-                           "--unpaired needs --prior: without one nothing says which row is which");
-    if ((o->unpaired || files == 0) && (o->queries_source || o->texts || !isnan(o->min_retention)))
+    if (o->unpaired && !o->prior == !o->anchors)
+        return usage_error(use, "--unpaired goes with --prior or with --anchors: without either "
+                                "nothing says which row is which");
+    if (o->anchors && !o->unpaired)
+        return usage_error(use, "--anchors goes with --unpaired; fit pairs as pairs");
+    if (o->anchors && o->method != VECNA_METHOD_AUTO)
+        return usage_error(use, "an alignment is a rotation: --method has no part in it");
+    if ((o->unpaired || files == 0) && !o->anchors &&
+        (o->queries_source || o->texts || !isnan(o->min_retention)))
         return usage_error(use, "without pairs nothing is judged: --texts, --queries-source and "
                                 "--min-retention go with pairs");
     return -1;
@@ -331,8 +344,13 @@ int command_fit(int argc, char **argv) {
         {"prior-weight", 0, OPTION_NUMBER, &o.prior_weight, "X",
          "of one pair behind MAP beside one of these\n(default: chosen on held-out pairs)"},
         {"unpaired", 0, OPTION_FLAG, &o.unpaired, NULL,
-         "with --prior: SOURCE and TARGET are no pairs; their\nmeans take the place of the "
-         "prior's"},
+         "SOURCE and TARGET are no pairs: with --prior their\nmeans take the place of the prior's, "
+         "with "
+         "--anchors\nthey are aligned"},
+        {"anchors", 0, OPTION_TEXT, &o.anchors, "FILE",
+         "with --unpaired: 10 to 200 rows that are the same text,\na line each: its row or id in "
+         "SOURCE, "
+         "then in TARGET"},
         {"update", 0, OPTION_TEXT, &o.update, "MAP",
          "add the pairs to those behind MAP, as if all had been\nfitted together"},
         {"judging", 0, OPTION_GROUP, NULL, NULL, "judged queries (the best ground truth there is)"},

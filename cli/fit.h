@@ -29,6 +29,9 @@ vecna_status load_pairs(const char *source_path, const char *target_path,
 /* Rows of both sides that are not the same texts. */
 vecna_status load_unpaired(const char *source_path, const char *target_path,
                            const vecna_format_options *format, pairs *out, vecna_error *err);
+/* Lines of two words, a row number or an id of each side; to be freed. */
+vecna_status load_anchors(const char *path, const pairs *both, vecna_anchor **out, size_t *count,
+                          vecna_error *err);
 void free_pairs(pairs *both);
 
 /* fit_report.c: the report for people. */

@@ -3,6 +3,8 @@
  * the other lacks. */
 #include "cli/fit.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,4 +184,84 @@ vecna_status load_unpaired(const char *source_path, const char *target_path,
                            const vecna_format_options *format, pairs *out, vecna_error *err) {
     vecna_status status = load_vectors(source_path, format, &out->source, err);
     return status == VECNA_OK ? load_vectors(target_path, format, &out->target, err) : status;
+}
+
+/* ---- anchors --------------------------------------------------------------------------------- */
+
+/* The row that a word names: by id where the file has ids and one is called so, otherwise by number. */
+static bool find_row(const char *word, const loaded *file, const id_index *ids, size_t *row) {
+    int64_t found = ids ? id_index_find(ids, word) : -1;
+    char *end;
+    unsigned long long number;
+    if (found >= 0) {
+        *row = (size_t)found;
+        return true;
+    }
+    if (!isdigit((unsigned char)word[0]))
+        return false;
+    errno = 0;
+    number = strtoull(word, &end, 10);
+    *row = (size_t)number;
+    return *end == '\0' && errno == 0 && number < file->vectors.rows;
+}
+
+static vecna_status read_anchors(FILE *file, const char *path, const pairs *both,
+                                 id_index *const ids[2], vecna_anchor **out, size_t *count,
+                                 vecna_error *err) {
+    char *line = NULL;
+    size_t room = 0, capacity = 0;
+    vecna_status status = VECNA_OK;
+    for (size_t number = 1; status == VECNA_OK && getline(&line, &room, file) >= 0; number++) {
+        char *rest, *first = strtok_r(line, " \t\r\n", &rest);
+        const char *second = first ? strtok_r(NULL, " \t\r\n", &rest) : NULL;
+        vecna_anchor one = {0, 0};
+        if (first == NULL || first[0] == '#')
+            continue;
+        if (second == NULL || strtok_r(NULL, " \t\r\n", &rest) != NULL)
+            status =
+                vecna_error_set(err, VECNA_ERR_FORMAT, (int64_t)number,
+                                "%s, line %zu: an anchor is two words, a row or id of %s and one "
+                                "of %s",
+                                path, number, both->source.path, both->target.path);
+        else if (!find_row(first, &both->source, ids[0], &one.source) ||
+                 !find_row(second, &both->target, ids[1], &one.target))
+            status =
+                vecna_error_set(err, VECNA_ERR_FORMAT, (int64_t)number,
+                                "%s, line %zu: there is no row \"%.40s\" in %s, or no row "
+                                "\"%.40s\" in %s",
+                                path, number, first, both->source.path, second, both->target.path);
+        if (status == VECNA_OK && *count == capacity) {
+            vecna_anchor *grown =
+                vecna_resize(NULL, *out, capacity = capacity ? 2 * capacity : 64, sizeof *grown);
+            if (grown == NULL)
+                status =
+                    vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for %s", path);
+            else
+                *out = grown;
+        }
+        if (status == VECNA_OK)
+            (*out)[(*count)++] = one;
+    }
+    free(line);
+    return status;
+}
+
+vecna_status load_anchors(const char *path, const pairs *both, vecna_anchor **out, size_t *count,
+                          vecna_error *err) {
+    id_index *ids[2] = {NULL, NULL};
+    vecna_status status = VECNA_OK;
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot open %s: %s", path, strerror(errno));
+    for (int side = 0; side < 2 && status == VECNA_OK; side++) {
+        const loaded *of = side ? &both->target : &both->source;
+        if (of->ids)
+            status = id_index_new(of->ids, of->vectors.rows, &ids[side], err);
+    }
+    if (status == VECNA_OK)
+        status = read_anchors(file, path, both, ids, out, count, err);
+    id_index_free(ids[0]);
+    id_index_free(ids[1]);
+    fclose(file);
+    return status;
 }

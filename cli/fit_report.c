@@ -166,6 +166,38 @@ static void print_prior(const vecna_report *report, FILE *to) {
     table_print(&t, to, "  ");
 }
 
+/* What was aligned, and what the anchors that were kept out say of it. */
+static void print_unpaired(const vecna_report *report, const vecna_map_info *about, FILE *to) {
+    static const char *const headers[] = {"held-out anchors, among all target rows", "", ""};
+    const vecna_truth *truth = &report->truth;
+    table t;
+    fprintf(
+        to,
+        "%s and %s rows that are no pairs, aligned from %s anchors; %zu -> %zu dimensions, role "
+        "%s\n",
+        grouped(report->unpaired_source), grouped(report->unpaired_target), grouped(report->rows),
+        about->source_dim, about->target_dim, vecna_role_name(about->role));
+    fprintf(to, "\n%s anchors in %zu folds, each looked for by an alignment without it\n",
+            grouped(truth->queries), report->folds_report);
+    table_start(&t, 3, headers);
+    table_cell(&t, "  found first (recall@1)");
+    interval_cell(&t, &truth->translated.recall1);
+    table_cell(&t, "%s", "");
+    table_cell(&t, "  among the first 10");
+    interval_cell(&t, &truth->translated.recall10);
+    table_cell(&t, "%s", "");
+    table_cell(&t, "  nDCG@10");
+    interval_cell(&t, &truth->retention.retention);
+    table_cell(&t, "%s", "");
+    for (size_t i = 0; i < VECNA_CONTROLS; i++) {
+        table_cell(&t, "  control: %s", truth->control_names[i]);
+        interval_cell(&t, &truth->controls[i].mean);
+        table_cell(&t, "%s", truth->controls[i].cleared ? "beaten" : "NOT beaten");
+    }
+    table_print(&t, to, "  ");
+    print_verdict(report, to);
+}
+
 void print_fit_report(const vecna_report *report, const vecna_map_info *about, const char *map_path,
                       FILE *to) {
     char name[VECNA_RECIPE_NAME_BYTES];
@@ -175,6 +207,11 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about, c
                 about->target_dim, vecna_role_name(about->role));
         print_prior(report, to);
         print_verdict(report, to);
+        fprintf(to, "map: %s (%s)\n", map_path, name);
+        return;
+    }
+    if (report->unpaired_source > 0) {
+        print_unpaired(report, about, to);
         fprintf(to, "map: %s (%s)\n", map_path, name);
         return;
     }

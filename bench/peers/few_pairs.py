@@ -106,6 +106,7 @@ def main():
     parser.add_argument("--prior")
     parser.add_argument("--pairs", default="0,50,200,500,1000")
     parser.add_argument("--roles", default="document,query")
+    parser.add_argument("--directions", default="384,768", help="dimensions of the old model")
     parser.add_argument("--sets", default="glosses,verses")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--json", type=pathlib.Path)
@@ -121,7 +122,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as work:
         for name in o.sets.split(","):
-            for a, b in ((384, 768), (768, 384)):
+            for a, b in [(int(a), 1152 - int(a)) for a in o.directions.split(",")]:
                 cell = Cell(o.data, name, a, b, work)
                 for role in o.roles.split(","):
                     s, t = cell.sides(role)

@@ -176,6 +176,34 @@ VECNA_API VECNA_CHECK vecna_status vecna_translate_prior(const vecna_map *prior,
 #define VECNA_FIT_ROWS_MIN ((size_t)8)
 #define VECNA_FIT_ROWS_MIN_PRIOR ((size_t)4) /* with a prior, or an update */
 
+/* Rows of both models that are known to be the same text. */
+typedef struct vecna_anchor {
+    size_t source, target; /* row numbers */
+} vecna_anchor;
+#define VECNA_ANCHORS_MIN ((size_t)10)
+
+/* A map from rows of two models that are not the same texts, and some that are. Made for 10 to 200 anchors: with
+ * more, fit them as pairs.
+ *   source   (50 or more, source dim)  of the old model, thousands are better
+ *   target   (50 or more, target dim)  of the new one: the same kind of texts
+ *   anchors  (anchor_count) at least VECNA_ANCHORS_MIN
+ *   options  role, min_retention, keep_length, names, seed, resamples, progress, pool, allocator; others
+ *            are not looked at. NULL: the defaults
+ *   out      a scaled rotation. Its report stands on anchors that were kept out of an alignment and
+ *            looked for among the target rows; its verdict is FAIL when too few are found or shuffled
+ *            anchors do as well, and otherwise WARN: anchors are few, and nothing else was judged
+ * Numerics: float32 products and rows, float64 sums and decompositions. Deterministic for a seed.
+ * Memory:   4 * 6000 * dims bytes at most, and 40 * source dim * target dim.
+ * Errors:   VECNA_ERR_ARGUMENT for too few rows or anchors, or a row that is not there (position: the
+ *           anchor); VECNA_ERR_VALUE (position: the row); VECNA_ERR_ARGUMENT "cancelled";
+ *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY.
+ * Source:   docs/translators.md; Dar 2025 (mini-vec2vec) for the smoothing. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_translate_unpaired(vecna_view source, vecna_view target,
+                                                            const vecna_anchor *anchors,
+                                                            size_t anchor_count,
+                                                            const vecna_translate_options *options,
+                                                            vecna_map **out, vecna_error *err);
+
 /* Weights from elsewhere: a principal component analysis, a matrix of another tool. */
 typedef struct vecna_map_weights {
     vecna_view weights;      /* (source dim, target dim) */
@@ -235,6 +263,7 @@ typedef struct vecna_truth {
 /* Why a verdict came out, beside the VECNA_REASON_* of vecna/eval.h. */
 enum {
     VECNA_REASON_FEW_ROWS = 1 << 8, /* FAIL: too few rows to be judged by */
+    VECNA_REASON_ANCHORS = 1 << 13, /* WARN: aligned from anchors, and judged by them alone */
     VECNA_REASON_NOT_JUDGED =
         1 << 12,                     /* WARN: no pair of the own to judge by; it is a prior's map */
     VECNA_REASON_NOT_NEEDED = 1 << 9 /* WARN: untranslated rows do as well: one space, not two */
@@ -276,6 +305,8 @@ typedef struct vecna_report {
     int updated;             /* 1: an update; the figures are of the new pairs alone */
     vecna_prior_trial prior_trials[VECNA_PRIOR_TRIALS]; /* (prior_trial_count) */
     size_t prior_trial_count;
+    size_t unpaired_source; /* rows that were aligned from anchors; 0: the rows were pairs */
+    size_t unpaired_target;
     vecna_verdict verdict;
     unsigned reasons;
 } vecna_report;

@@ -158,12 +158,17 @@ static void put_report(vecna_json_writer *w, const vecna_map *map) {
     if (report->rows_report > 0) {
         put_truth(w, "truth", &report->truth);
     }
-    if (report->rows_report > 0 && strcmp(report->truth.name, report->neighbours.name) != 0) {
+    if (report->rows_report > 0 && report->neighbours.name &&
+        strcmp(report->truth.name, report->neighbours.name) != 0) {
         put_truth(w, "neighbours", &report->neighbours);
     }
     put_candidates(w, report);
     if (report->prior_rows > 0) {
         put_prior(w, report);
+    }
+    if (report->unpaired_source > 0) {
+        put_count(w, "unpaired_source", report->unpaired_source);
+        put_count(w, "unpaired_target", report->unpaired_target);
     }
     vecna_json_write_object_end(w);
 }

@@ -45,7 +45,13 @@ void vecna_report_reason(const vecna_report *report, char out[VECNA_REASON_BYTES
     const vecna_truth *truth = &report->truth;
     const vecna_retention *kept = &truth->retention;
     const size_t room = VECNA_REASON_BYTES;
-    if (report->reasons & VECNA_REASON_NOT_JUDGED) {
+    if (report->reasons & VECNA_REASON_ANCHORS) {
+        snprintf(
+            out, room,
+            "finds held-out anchors among %zu rows (nDCG@10 %.3f, at least %.3f), which is all "
+            "that was judged: pairs would say more, and make a better map",
+            truth->corpus, kept->retention.value, kept->retention.low);
+    } else if (report->reasons & VECNA_REASON_NOT_JUDGED) {
         snprintf(out, room,
                  "the prior's map, judged on its own %.0f pairs and on none of yours; 50 pairs of "
                  "yours would say whether it holds",

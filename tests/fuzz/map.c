@@ -86,6 +86,21 @@ static void use_map(const vecna_map *map) {
         abort();
     char name[VECNA_RECIPE_NAME_BYTES];
     vecna_recipe_name(&info.recipe, name);
+    if ((info.statistics_rows > 0) != (info.statistics != VECNA_STATISTICS_NONE))
+        abort();
+    if (info.statistics_rows > 0) { /* what can be read can be leaned on, or says why not */
+        const vecna_view none_in = {NULL, 0, info.source_dim, info.source_dim};
+        const vecna_view none_out = {NULL, 0, info.target_dim, info.target_dim};
+        const vecna_translate_options ridge = {
+            .recipe = {.method = VECNA_METHOD_RIDGE, .lambda = 1}};
+        vecna_map *leaning = NULL;
+        vecna_error err = {VECNA_OK, -1, ""};
+        if (info.source_dim <= 16 &&
+            vecna_translate_prior(map, none_in, none_out, &ridge, &leaning, &err) != VECNA_OK &&
+            err.message[0] == '\0')
+            abort();
+        vecna_map_free(leaning);
+    }
     use_space(vecna_map_source_space(map), info.source_dim, &in);
     use_space(vecna_map_target_space(map), info.target_dim, &out);
     use_held(map, vecna_matrix_view(in), vecna_matrix_view(out));
