@@ -76,7 +76,7 @@ static void values(void **state) {
     assert_status(VECNA_OK, vni_way_plan(&generation, &way, 4, 1, &change, &err));
     assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, &err));
     assert_true(out[0] == 1);
-    assert_status(VECNA_ERR_VALUE, vni_way_apply(&generation, &way, &change, rows, 2, 1, out,
+    assert_status(VECNA_ERR_VALUE, vni_way_apply(&generation, &way, &change, rows, 2, 1, out, NULL,
                                                  &err)); /* nothing is left of one */
     rows[0] = INFINITY;
     assert_status(VECNA_ERR_VALUE,
