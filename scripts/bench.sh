@@ -6,3 +6,10 @@ for binary in $(find build/release/bench -maxdepth 1 -type f -perm -u+x | sort);
     echo "== $(basename "$binary")"
     "$binary"
 done
+if command -v nginx >/dev/null && command -v taskset >/dev/null; then
+    echo "== serve"
+    scripts/test_env.sh
+    build/venv/bin/python bench/serve/run.py --vecna build/vecna --rounds 5 --seconds 1
+else
+    echo "== serve: left out, nginx is not installed (apt-get install nginx-light)"
+fi
