@@ -317,7 +317,8 @@ def fit_one(data, work, binary, out, a, b):
         "recipe": report["recipe"],
         "verdict": report["verdict"],
         "figures": figures,
-        "note": "English alone. Documents are embedded as such (e5: after \"passage: \"). What is kept on other texts: lean on the map with some pairs of your "
+        "note": ("Short texts alone: on technical documents of a thousand characters it keeps next to nothing (figures). " if "use" in (a, b) else "") +
+                "English alone. Documents are embedded as such (e5: after \"passage: \"). What is kept on other texts: lean on the map with some pairs of your "
                 "own and read the report.",
         "made by": "scripts/make_maps.py",
     }
