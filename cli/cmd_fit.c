@@ -15,8 +15,8 @@
 typedef struct fit_options {
     const char *out;
     int method, role, pair_by;
-    double lambda, share, exponent, min_retention, duplicate_cosine;
-    size_t rank, threads, resamples;
+    double lambda, share, exponent, min_retention, duplicate_cosine, temperature, correction;
+    size_t rank, neighbours, threads, resamples;
     uint64_t seed;
     const char *texts, *source_name, *target_name;
     const char *queries_source, *queries_target, *queries_texts, *qrels;
@@ -115,6 +115,11 @@ static int show_progress(void *user, const char *stage, double done) {
     return 0;
 }
 
+/* The word of METHOD_WORDS; between family and memory stands a method that is no choice. */
+static vecna_method method_of(const fit_options *o) {
+    return o->method > VECNA_METHOD_FAMILY ? VECNA_METHOD_MEMORY : (vecna_method)o->method;
+}
+
 /* Numbers that were not given are NaN here, and 0 to the library. */
 static double or_zero(double given) {
     return isnan(given) ? 0 : given;
@@ -127,10 +132,13 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
 
     memset(&options, 0, sizeof options);
     options.role = o->role == ROLE_NOT_GIVEN ? VECNA_ROLE_DOCUMENT : (vecna_role)o->role;
-    options.recipe.method = (vecna_method)o->method;
+    options.recipe.method = method_of(o);
     options.recipe.lambda = or_zero(o->lambda);
     options.recipe.share = or_zero(o->share);
     options.recipe.exponent = or_zero(o->exponent);
+    options.recipe.neighbours = o->neighbours;
+    options.recipe.temperature = or_zero(o->temperature);
+    options.recipe.correction = or_zero(o->correction);
     options.recipe.rank = o->rank;
     options.queries.source = vecna_matrix_view(job->queries_source.vectors);
     options.queries.target = vecna_matrix_view(job->queries_target.vectors);
@@ -243,13 +251,23 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
 
 /* A number that the method does not have would be ignored without a word. Returns -1 to go on. */
 static int check_numbers(const usage *use, const fit_options *o) {
-    const int method = o->method;
+    const int method = (int)method_of(o);
     const bool has_lambda = method == VECNA_METHOD_AUTO || method >= VECNA_METHOD_RIDGE;
     if (!isnan(o->lambda) && !has_lambda)
-        return usage_error(use, "a rotation has no --lambda; it is of ridge, reduced-rank, blend "
-                                "and family");
-    if (!isnan(o->share) && method != VECNA_METHOD_BLEND)
-        return usage_error(use, "--share goes with --method blend");
+        return usage_error(use, "a rotation has no --lambda; it is of ridge, reduced-rank, "
+                                "blend, family and memory");
+    if (!isnan(o->share) && method != VECNA_METHOD_BLEND && method != VECNA_METHOD_MEMORY)
+        return usage_error(use, "--share goes with --method blend or memory");
+    if ((o->neighbours || !isnan(o->temperature) || !isnan(o->correction)) &&
+        method != VECNA_METHOD_MEMORY)
+        return usage_error(use,
+                           "--neighbours, --temperature and --correction go with --method memory");
+    if (o->neighbours > 64)
+        return usage_error(use, "--neighbours is at most 64");
+    if (o->temperature < 1e-6 || o->temperature > 1e6)
+        return usage_error(use, "--temperature is between 1e-6 and 1e6; 0.05 is usual");
+    if (o->correction <= 0 || o->correction > 2)
+        return usage_error(use, "--correction is above 0 and at most 2; 0 would be --method blend");
     if (!isnan(o->exponent) && method != VECNA_METHOD_FAMILY)
         return usage_error(use, "--exponent goes with --method family");
     if (o->rank && method != VECNA_METHOD_REDUCED_RANK)
@@ -301,6 +319,8 @@ int command_fit(int argc, char **argv) {
                      .lambda = NAN,
                      .share = NAN,
                      .exponent = NAN,
+                     .temperature = NAN,
+                     .correction = NAN,
                      .min_retention = NAN,
                      .duplicate_cosine = NAN};
     const option options[] = {
@@ -310,9 +330,15 @@ int command_fit(int argc, char **argv) {
         {"method", 0, OPTION_CHOICE, &o.method, METHOD_WORDS, "auto chooses by held-out retrieval"},
         {"lambda", 0, OPTION_NUMBER, &o.lambda, "X",
          "ridge penalty, in units of the mean variance"},
-        {"share", 0, OPTION_NUMBER, &o.share, "X", "blend: share of the rotation, 0 to 1"},
+        {"share", 0, OPTION_NUMBER, &o.share, "X", "blend, memory: share of the rotation, 0 to 1"},
         {"exponent", 0, OPTION_NUMBER, &o.exponent, "X", "family: 0 rotation .. 1 ridge"},
         {"rank", 0, OPTION_COUNT, &o.rank, "N", "reduced-rank: directions kept"},
+        {"neighbours", 0, OPTION_COUNT, &o.neighbours, "N",
+         "memory: pairs that correct a row, 1 to 64"},
+        {"temperature", 0, OPTION_NUMBER, &o.temperature, "X",
+         "memory: of the softmax over their cosines"},
+        {"correction", 0, OPTION_NUMBER, &o.correction, "X",
+         "memory: share of what they say, above 0 to 2"},
         {"min-retention", 0, OPTION_NUMBER, &o.min_retention, "X",
          "least retention for PASS, below it exit 3 (0.6 with\njudged queries, 0.4 by neighbours)"},
         {"keep-length", 0, OPTION_FLAG, &o.keep_length, NULL,

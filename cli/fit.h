@@ -8,7 +8,7 @@
 /* The words of --method, in the order of vecna_method. */
 #define METHOD_WORDS                                                                               \
     "auto|procrustes|procrustes-ls|procrustes-radius|procrustes-diagonal|ridge|reduced-rank|"      \
-    "blend|family"
+    "blend|family|memory"
 
 enum { ROLE_NOT_GIVEN = -1 };
 

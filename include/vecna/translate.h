@@ -35,7 +35,8 @@ extern "C" {
     X(6, REDUCED_RANK, "reduced-rank", "ridge, its fitted values cut to their first directions")   \
     X(7, BLEND, "blend", "share * scaled rotation + (1 - share) * ridge")                          \
     X(8, FAMILY, "family", "between rotation (exponent 0) and ridge (exponent 1)")                 \
-    X(9, GIVEN, "given", "weights that were found elsewhere: vecna_map_from_weights")
+    X(9, GIVEN, "given", "weights that were found elsewhere: vecna_map_from_weights")              \
+    X(10, MEMORY, "memory", "blend, corrected by what it gets wrong on the nearest pairs")
 
 typedef enum vecna_method {
 #define VECNA_METHOD_ENUM(code, name, text, sentence) VECNA_METHOD_##name = code,
@@ -43,7 +44,7 @@ typedef enum vecna_method {
 #undef VECNA_METHOD_ENUM
 } vecna_method;
 
-enum { VECNA_METHODS = 10 };
+enum { VECNA_METHODS = 11 };
 
 /* "ridge", and its sentence; "unknown" for others. Static. */
 VECNA_API const char *vecna_method_name(vecna_method method);
@@ -61,13 +62,18 @@ VECNA_API const char *vecna_role_name(vecna_role role);
 /* A method with its numbers; those that it does not use are 0. */
 typedef struct vecna_recipe {
     vecna_method method;
-    double lambda;   /* ridge, reduced-rank, blend, family: in units of the mean source variance */
-    double share;    /* blend: of the rotation, 0 .. 1 */
-    double exponent; /* family: 0 .. 1 */
-    size_t rank;     /* reduced-rank: directions kept */
+    double
+        lambda; /* ridge, reduced-rank, blend, family, memory: in units of the mean source variance */
+    double share;       /* blend, memory: of the rotation, 0 .. 1 */
+    double exponent;    /* family: 0 .. 1 */
+    size_t rank;        /* reduced-rank: directions kept */
+    size_t neighbours;  /* memory: pairs that correct a row, at most 64 */
+    double temperature; /* memory: of the softmax over their cosines, 1e-6 .. 1e6 */
+    double
+        correction; /* memory: share of their residuals, times the cosine of the nearest; 0 .. 2 */
 } vecna_recipe;
 
-enum { VECNA_RECIPE_NAME_BYTES = 64 };
+enum { VECNA_RECIPE_NAME_BYTES = 96 };
 
 /* Print a recipe ("blend share=0.6 lambda=0.316"), NUL-terminated. */
 VECNA_API void vecna_recipe_name(const vecna_recipe *recipe, char out[VECNA_RECIPE_NAME_BYTES]);
@@ -354,9 +360,13 @@ VECNA_API const vecna_space *vecna_map_target_space(const vecna_map *map);
  *   out   (rows, target dim)  must not overlap in
  * Numerics: one float32 product with float32 sums, the bias added after; within 1e-5 of float64 on
  *           unit vectors. A row whose translation is zero stays zero.
- * Memory:   allocates nothing of its own. Safe from any thread, also on one map; uses the pool.
- * Errors:   VECNA_ERR_DIM when a dimension or the row count disagrees. Values are not checked: a
- *           row with NaN comes out as NaN. */
+ *           With a memory (method memory) the neighbours come from exact integer sums: a row's result
+ *           is the same in every batch to 1e-6.
+ * Memory:   allocates nothing of its own; with a memory, for each thread about 3 MiB and 4096 rows
+ *           of bytes and floats, from the map's allocator. Safe from any thread, also on one map;
+ *           uses the pool.
+ * Errors:   VECNA_ERR_DIM when a dimension or the row count disagrees; VECNA_ERR_MEMORY with a memory.
+ *           Values are not checked: a row with NaN comes out as NaN. */
 VECNA_API VECNA_CHECK vecna_status vecna_map_apply(const vecna_map *map, vecna_view in,
                                                    vecna_matrix out, vecna_pool *pool,
                                                    vecna_error *err);

@@ -7,6 +7,7 @@
  * the rows sorts them first. */
 #include "search/index_impl.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -20,24 +21,35 @@ enum {
 
 /* ---- int8 ------------------------------------------------------------------------------------ */
 
+/* The nearest whole number, by adding one so large that no fraction has room: compilers turn it into
+ * vector instructions, lrintf they do not. NaN gives anything. */
+static int8_t nearest(float value) {
+    const float shifted = value + 12582912.0f;
+    int32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return (int8_t)(bits - 0x4b400000);
+}
+
 float vni_index_quantise(const float *row, size_t dim, int8_t *codes) {
     float most = 0;
     for (size_t j = 0; j < dim; j++) {
         float size = fabsf(row[j]);
         most = size > most ? size : most;
     }
-    /* reciprocals of subnormals are infinite; a row of them is a zero row here */
-    if (!(most > 1e-30f)) {
+    /* reciprocals of subnormals are infinite; a row of them, or with infinity, is a zero row here */
+    if (!(most > 1e-30f && most <= FLT_MAX)) {
         memset(codes, 0, dim);
         return 0;
     }
     const float by = 127 / most;
-    double square = 0;
     for (size_t j = 0; j < dim; j++) {
-        codes[j] = (int8_t)lrintf(row[j] * by);
-        square += (double)codes[j] * codes[j];
+        codes[j] = nearest(row[j] * by);
     }
-    return (float)(1 / sqrt(square)); /* code * scale has length 1 */
+    int64_t square = 0;
+    for (size_t j = 0; j < dim; j++) {
+        square += codes[j] * codes[j];
+    }
+    return (float)(1 / sqrt((double)square)); /* code * scale has length 1 */
 }
 
 /* ---- the object ------------------------------------------------------------------------------ */

@@ -1,17 +1,19 @@
 /* Applying a map: one product, then a pass over what it wrote while that is in the cache. The
  * centre is folded into the bias when the map is made; a row's own length is divided out here,
  * because the bias is right only beside a row of the length that the map was fitted on. */
-#include "translate/translate_impl.h"
+#include "translate/memory_impl.h"
 
 #include <math.h>
 
-enum { BLOCK_ROWS = 1024 };
+/* A memory looks at a cell of its pairs once a block. */
+enum { BLOCK_ROWS = 1024, BLOCK_ROWS_MEMORY = 4096 };
 
 typedef struct applying {
     const vecna_map *map;
     vecna_view in;
     vecna_matrix out;
     int normalized;          /* bring the results to unit length */
+    int base_normalized;     /* bring the product to it: without a memory the same */
     vecna_status failed[64]; /* by worker, to be looked at in the end */
 } applying;
 
@@ -75,7 +77,7 @@ static vecna_status apply_int8(const applying *a, size_t begin, size_t count) {
     vecna_matrix out = vecna_matrix_rows(a->out, begin, count);
     vecna_status status = vecna_linalg_int8_product(
         a->map->int8, vecna_view_rows(a->in, begin, count), out, NULL, NULL);
-    for (size_t i = 0; i < count && !status && a->normalized; i++) {
+    for (size_t i = 0; i < count && !status && a->base_normalized; i++) {
         float *row = out.data + i * out.stride;
         divide_by_length(row, out.dim, row, out.dim);
     }
@@ -89,8 +91,20 @@ static vecna_status apply_floats(const applying *a, size_t begin, size_t end) {
         vecna_view_dense(a->map->weights, a->map->source_dim, a->map->target_dim),
         vecna_matrix_rows(a->out, begin, count), NULL, NULL);
     for (size_t i = begin; i < end && !status; i++) {
-        finish_row(a->map, a->normalized, a->in.data + i * a->in.stride,
+        finish_row(a->map, a->base_normalized, a->in.data + i * a->in.stride,
                    a->out.data + i * a->out.stride);
+    }
+    return status;
+}
+
+/* What the nearest pairs say of what was translated. */
+static vecna_status apply_memory(const applying *a, size_t begin, size_t count) {
+    vecna_matrix out = vecna_matrix_rows(a->out, begin, count);
+    vecna_status status =
+        vni_memory_correct(a->map->memory, vecna_view_rows(a->in, begin, count), out, NULL, NULL);
+    for (size_t i = 0; i < count && !status && a->normalized; i++) {
+        float *row = out.data + i * out.stride;
+        divide_by_length(row, out.dim, row, out.dim);
     }
     return status;
 }
@@ -99,6 +113,9 @@ static void apply_block(void *user, size_t begin, size_t end, size_t worker) {
     applying *a = user;
     vecna_status status =
         a->map->int8 ? apply_int8(a, begin, end - begin) : apply_floats(a, begin, end);
+    if (!status && a->map->memory) {
+        status = apply_memory(a, begin, end - begin);
+    }
     if (status) {
         a->failed[worker % 64] = status;
     }
@@ -118,10 +135,11 @@ static vecna_status apply(const vecna_map *map, vecna_view in, vecna_matrix out,
                                out.rows, out.dim, in.rows, map->target_dim);
     }
     applying a = {.map = map, .in = in, .out = out, .normalized = normalized};
-    vecna_pool_run(pool, in.rows, BLOCK_ROWS, apply_block, &a);
+    a.base_normalized = normalized && !map->memory;
+    vecna_pool_run(pool, in.rows, map->memory ? BLOCK_ROWS_MEMORY : BLOCK_ROWS, apply_block, &a);
     for (size_t i = 0; i < 64; i++) {
         if (a.failed[i]) {
-            return vecna_error_set(err, a.failed[i], -1, "the product of a map was refused");
+            return vecna_error_set(err, a.failed[i], -1, "%zu rows cannot be translated", in.rows);
         }
     }
     return VECNA_OK;

@@ -12,6 +12,7 @@ vecna_status vni_block(const vni_basis *basis, const vecna_recipe *recipe, doubl
         [VECNA_METHOD_REDUCED_RANK] = vni_block_reduced_rank,
         [VECNA_METHOD_BLEND] = vni_block_blend,
         [VECNA_METHOD_FAMILY] = vni_block_family,
+        [VECNA_METHOD_MEMORY] = vni_block_blend, /* its base */
     };
     if ((unsigned)recipe->method >= VECNA_METHODS || !table[recipe->method]) {
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1, "method %d cannot be fitted",

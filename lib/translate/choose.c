@@ -11,30 +11,23 @@
  * against four standard errors of the paired difference; for queries the plain rotation, against
  * one standard error and 0.01. With these no judged set fell under the better of Procrustes and
  * ridge by more than its interval. */
-#include "translate/translate_impl.h"
+#include "translate/choose_impl.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
-    FOLDS = 5,
     FOLDS_IN_REPORT = 2,  /* held out of five while a reported map is chosen, to save time */
     ROWS_COMPARED = 2000, /* held-out rows that are enough */
     QUERIES_ASKED = 500,
     QUERIES_WORTH_ASKING = 20, /* of a query sample; fewer are not asked */
-    LAMBDAS = 13,
-    CANDIDATES_MAX = LAMBDAS + 24
+    LAMBDAS = 13
 };
 
-/* What a gain over the standing recipe must exceed: standard errors, and something beside them. */
-typedef struct evidence {
-    double errors;
-    double least;
-} evidence;
-static const evidence for_documents = {4, 0};
-static const evidence for_queries = {1, 0.01};
-static const evidence for_numbers = {1, 0}; /* only a method's numbers are chosen */
-static const evidence for_nothing = {HUGE_VAL, HUGE_VAL};
+static const vni_evidence for_documents = {4, 0};
+static const vni_evidence for_queries = {1, 0.01};
+static const vni_evidence for_numbers = {1, 0}; /* only a method's numbers are chosen */
+static const vni_evidence for_nothing = {HUGE_VAL, HUGE_VAL};
 
 /* A prior's pairs beside own ones: what stands, as a total of rows, and what is tried. */
 #define PRIOR_ROWS_STANDING 4000.0
@@ -44,47 +37,13 @@ enum { PRIOR_WEIGHTS = 6, PRIOR_WEIGHTS_IN_REPORT = 3, PRIOR_FOLDS = 3, ROWS_ALO
 
 #define SAME_GEOMETRY 0.99 /* centred cosine from which a plain rotation is all there is */
 
-/* One held-out fold. */
-typedef struct held {
-    vni_basis basis;
-    size_t *rows; /* borrowed, into the comparison's list */
-    size_t count;
-    size_t first;     /* of its rows among the compared */
-    float *projected; /* (count, basis rank) */
-    float *asked;     /* (queries, basis rank) of a query sample, fold 0 in the query role */
-} held;
-
-typedef struct comparison {
-    const vni_fit *fit;
-    const vecna_allocator *allocator;
-    held folds[FOLDS];
-    size_t fold_limit; /* most that are held out */
-    size_t fold_count;
-    size_t *rows; /* (count) compared rows, fold by fold */
-    size_t count;
-    size_t dim;        /* of the target */
-    float *native;     /* (count, dim) */
-    float *translated; /* (count, dim) */
-    double *block;     /* (largest rank, dim) */
-    size_t queries;
-    size_t *query_row; /* (queries) compared row of a query; own row */
-    float *asked;      /* (queries, dim) native or translated queries */
-    int from_sample;   /* queries are a sample, not compared rows */
-    size_t depth;
-    int64_t *truth; /* (queries, depth) native neighbours */
-    int64_t *own;   /* (queries) the row to be found first */
-    int64_t *lists; /* (queries, list_depth) */
-    size_t list_depth;
-    double *scores; /* (CANDIDATES_MAX, queries) */
-    vecna_candidate candidates[CANDIDATES_MAX];
-    size_t candidate_count;
-} comparison;
-
-static void free_comparison(comparison *c) {
+static void free_comparison(vni_comparison *c) {
     for (size_t f = 0; f < c->fold_count; f++) {
         vni_basis_free(&c->folds[f].basis);
         vecna_release(c->allocator, c->folds[f].projected);
         vecna_release(c->allocator, c->folds[f].asked);
+        vni_choose_forget(c, &c->folds[f]);
+        vecna_release(c->allocator, c->folds[f].train);
     }
     vecna_release(c->allocator, c->rows);
     vecna_release(c->allocator, c->native);
@@ -123,8 +82,8 @@ static vecna_status sum_fold(const vni_pairs *pairs, const size_t *train, size_t
 }
 
 /* Fit the basis of one fold's complement and project the fold. */
-static vecna_status hold_out(comparison *c, vni_moments *moments, const vni_split *split,
-                             size_t fold, held *out, vecna_error *err) {
+static vecna_status hold_out(vni_comparison *c, vni_moments *moments, const vni_split *split,
+                             size_t fold, vni_held *out, vecna_error *err) {
     const vni_pairs *pairs = &c->fit->pairs;
     vecna_status status = VECNA_ERR_MEMORY;
     vni_moments part = {0};
@@ -173,6 +132,11 @@ static vecna_status hold_out(comparison *c, vni_moments *moments, const vni_spli
     status = vni_project(&out->basis, vecna_matrix_view(rows), (vni_means){0},
                          vecna_matrix_dense(out->projected, out->count, out->basis.rank),
                          pairs->pool, err);
+    if (!status && c->remembers) {
+        out->train = train;
+        out->trained = trained;
+        train = NULL;
+    }
 done:
     vni_moments_free(&part);
     vecna_release(c->allocator, train);
@@ -181,12 +145,17 @@ done:
 }
 
 /* Which folds, which rows of them, and their bases. */
-static vecna_status hold_out_folds(comparison *c, vni_moments *moments, const size_t *rows,
+static vecna_status hold_out_folds(vni_comparison *c, vni_moments *moments, const size_t *rows,
                                    size_t count, vecna_error *err) {
     const vni_fit *fit = c->fit;
     vni_split split = {0};
-    vni_split_input input = {
-        rows, count, fit->group, fit->key, fit->pairs.source.rows, FOLDS, fit->options->seed + 1};
+    vni_split_input input = {rows,
+                             count,
+                             fit->group,
+                             fit->key,
+                             fit->pairs.source.rows,
+                             VNI_CHOOSE_FOLDS,
+                             fit->options->seed + 1};
     vecna_status status = vni_split_new(&input, c->allocator, &split, err);
     if (status) {
         return status;
@@ -210,7 +179,7 @@ static vecna_status hold_out_folds(comparison *c, vni_moments *moments, const si
     }
     status = VECNA_OK;
     for (size_t f = 0; f < folds && !status; f++) {
-        held *h = &c->folds[f];
+        vni_held *h = &c->folds[f];
         size_t most = (ROWS_COMPARED + folds - 1) / folds;
         h->rows = c->rows + c->count;
         h->first = c->count;
@@ -231,7 +200,7 @@ done:
 }
 
 /* The queries, their native neighbours, and room for the rest. */
-static vecna_status ask_native(comparison *c, vecna_error *err) {
+static vecna_status ask_native(vni_comparison *c, vecna_error *err) {
     const vni_fit *fit = c->fit;
     const vecna_allocator *a = c->allocator;
     const size_t dim = c->dim;
@@ -253,7 +222,7 @@ static vecna_status ask_native(comparison *c, vecna_error *err) {
     c->truth = vecna_allocate(a, c->queries * c->depth, sizeof(int64_t));
     c->own = vecna_allocate(a, c->queries, sizeof(int64_t));
     c->lists = vecna_allocate(a, c->queries * c->list_depth, sizeof(int64_t));
-    c->scores = vecna_allocate(a, (size_t)CANDIDATES_MAX * c->queries, sizeof(double));
+    c->scores = vecna_allocate(a, (size_t)VNI_CHOOSE_CANDIDATES * c->queries, sizeof(double));
     if (!c->native || !c->translated || !c->block || !c->query_row || !c->asked || !c->truth ||
         !c->own || !c->lists || !c->scores) {
         return vecna_error_set(err, status, -1, "no memory to compare on %zu rows", c->count);
@@ -288,9 +257,9 @@ static vecna_status ask_native(comparison *c, vecna_error *err) {
 }
 
 /* In the query role a sample is translated by the first fold's map. */
-static vecna_status project_sample(comparison *c, vecna_error *err) {
+static vecna_status project_sample(vni_comparison *c, vecna_error *err) {
     const vni_fit *fit = c->fit;
-    held *h = &c->folds[0];
+    vni_held *h = &c->folds[0];
     const size_t p = fit->pairs.source.dim;
     if (!c->from_sample || fit->options->role != VECNA_ROLE_QUERY) {
         return VECNA_OK;
@@ -316,7 +285,7 @@ done:
 }
 
 /* nDCG over the native neighbours and reciprocal rank of the own row, averaged, for one list. */
-static double score_list(const comparison *c, size_t query) {
+static double score_list(const vni_comparison *c, size_t query) {
     const int64_t *list = c->lists + query * c->list_depth;
     const int64_t *truth = c->truth + query * c->depth;
     int64_t self = c->from_sample ? -1 : c->own[query];
@@ -343,7 +312,7 @@ static double score_list(const comparison *c, size_t query) {
 }
 
 /* Mean cosine of translated to native rows; about the native mean when `centred`. */
-static double mean_cosine(const comparison *c, int centred) {
+static double mean_cosine(const vni_comparison *c, int centred) {
     const size_t dim = c->dim;
     double total = 0;
     double *mean = c->block; /* free here, and dim long at least */
@@ -368,7 +337,7 @@ static double mean_cosine(const comparison *c, int centred) {
 }
 
 /* Translate the held-out rows by a recipe and score it; it becomes a candidate. */
-static vecna_status try_recipe(comparison *c, vecna_recipe recipe, vecna_error *err) {
+vecna_status vni_choose_try(vni_comparison *c, vecna_recipe recipe, vecna_error *err) {
     const vni_fit *fit = c->fit;
     vecna_pool *pool = fit->pairs.pool;
     vecna_status status = VECNA_OK;
@@ -376,13 +345,14 @@ static vecna_status try_recipe(comparison *c, vecna_recipe recipe, vecna_error *
         const vecna_recipe *one = &c->candidates[i].recipe;
         if (one->method == recipe.method && one->lambda == recipe.lambda &&
             one->share == recipe.share && one->exponent == recipe.exponent &&
-            one->rank == recipe.rank) {
+            one->rank == recipe.rank && one->neighbours == recipe.neighbours &&
+            one->temperature == recipe.temperature && one->correction == recipe.correction) {
             return VECNA_OK; /* tried */
         }
     }
     int role_query = fit->options->role == VECNA_ROLE_QUERY;
     for (size_t f = 0; f < c->fold_count && !status; f++) {
-        held *h = &c->folds[f];
+        vni_held *h = &c->folds[f];
         status = vni_block(&h->basis, &recipe, c->block, err);
         if (!status) {
             status = vni_translate_block(
@@ -394,6 +364,9 @@ static vecna_status try_recipe(comparison *c, vecna_recipe recipe, vecna_error *
             status = vni_translate_block(
                 &h->basis, vecna_view_dense(h->asked, c->queries, h->basis.rank), c->block,
                 (vni_means){0}, vecna_matrix_dense(c->asked, c->queries, c->dim), pool, err);
+        }
+        if (!status && recipe.method == VECNA_METHOD_MEMORY) {
+            status = vni_choose_remember(c, h, &recipe, err);
         }
     }
     if (status) {
@@ -422,7 +395,7 @@ static vecna_status try_recipe(comparison *c, vecna_recipe recipe, vecna_error *
 }
 
 /* The lambda of best held-out cosine among ridges tried so far; smoother than retrieval. */
-static double lambda_by_cosine(const comparison *c) {
+static double lambda_by_cosine(const vni_comparison *c) {
     const vecna_candidate *best = NULL;
     for (size_t i = 0; i < c->candidate_count; i++) {
         const vecna_candidate *one = &c->candidates[i];
@@ -436,7 +409,8 @@ static double lambda_by_cosine(const comparison *c) {
 /* Try a method with its numbers: those given stay, those that are 0 range over their choices, the
  * first of which stands. When all methods are tried, those that need a decomposition of their own
  * have one turn each. */
-static vecna_status try_method(comparison *c, vecna_recipe given, double lambda, vecna_error *err) {
+static vecna_status try_method(vni_comparison *c, vecna_recipe given, double lambda,
+                               vecna_error *err) {
     static const double shares[] = {0.6, 0.8, 0.4};
     static const double exponents[] = {0.5, 0.25, 0.75};
     const int automatic = c->fit->options->recipe.method == VECNA_METHOD_AUTO;
@@ -452,33 +426,39 @@ static vecna_status try_method(comparison *c, vecna_recipe given, double lambda,
             if (!(given.lambda > 0)) {
                 recipe.lambda = fmin(fmax(lambda, 0.1), 3.1622776601683795);
             }
-            status = try_recipe(c, recipe, err);
+            status = vni_choose_try(c, recipe, err);
         }
         break;
     case VECNA_METHOD_FAMILY:
         for (size_t i = 0; i < (given.exponent > 0 || automatic ? 1 : 3) && !status; i++) {
             recipe.exponent = given.exponent > 0 ? given.exponent : exponents[i];
-            status = try_recipe(c, recipe, err);
+            status = vni_choose_try(c, recipe, err);
         }
         break;
     case VECNA_METHOD_REDUCED_RANK:
         for (size_t i = 0; i < (given.rank > 0 || automatic ? 1 : 3) && !status; i++) {
             recipe.rank = given.rank > 0 ? given.rank : full * (i + 2) / 4;
             recipe.rank = recipe.rank ? recipe.rank : 1;
-            status = try_recipe(c, recipe, err);
+            status = vni_choose_try(c, recipe, err);
         }
         break;
     case VECNA_METHOD_RIDGE:
-        status = try_recipe(c, recipe, err);
+        status = vni_choose_try(c, recipe, err);
+        break;
+    case VECNA_METHOD_MEMORY:
+        if (!(given.lambda > 0)) {
+            recipe.lambda = fmin(fmax(lambda, 0.1), 3.1622776601683795);
+        }
+        status = vni_choose_memories(c, recipe, err);
         break;
     default:
         recipe.lambda = 0;
-        status = try_recipe(c, recipe, err);
+        status = vni_choose_try(c, recipe, err);
     }
     return status;
 }
 
-static size_t find_recipe(const comparison *c, vecna_method method) {
+static size_t find_recipe(const vni_comparison *c, vecna_method method) {
     for (size_t i = 0; i < c->candidate_count; i++) {
         if (c->candidates[i].recipe.method == method) {
             return i;
@@ -487,8 +467,8 @@ static size_t find_recipe(const comparison *c, vecna_method method) {
     return 0;
 }
 
-/* Gains over the standing candidate, and the choice. */
-static size_t settle(comparison *c, size_t standing, const evidence *needed) {
+size_t vni_choose_settle(vni_comparison *c, size_t standing, size_t first,
+                         const vni_evidence *needed) {
     const double *base = c->scores + standing * c->queries;
     size_t chosen = standing;
     for (size_t i = 0; i < c->candidate_count; i++) {
@@ -504,27 +484,30 @@ static size_t settle(comparison *c, size_t standing, const evidence *needed) {
         one->gain = sum / n;
         one->gain_se = sqrt(fmax(0, square / n - one->gain * one->gain) / n);
         double least = needed->errors * one->gain_se + needed->least;
-        if (one->gain > 1e-12 && one->gain > least && one->gain > c->candidates[chosen].gain) {
+        if (i >= first && one->gain > 1e-12 && one->gain > least &&
+            one->gain > c->candidates[chosen].gain) {
             chosen = i;
         }
     }
     return chosen;
 }
 
-static vecna_status compare_all(comparison *c, size_t *chosen, vecna_error *err) {
+static vecna_status compare_all(vni_comparison *c, size_t *chosen, vecna_error *err) {
     const vecna_recipe given = c->fit->options->recipe;
     const int automatic = given.method == VECNA_METHOD_AUTO;
     vecna_status status = VECNA_OK;
     double lambda = given.lambda;
     const int role_query = c->fit->options->role == VECNA_ROLE_QUERY;
-    const evidence *needed = !automatic ? &for_numbers : role_query ? &for_queries : &for_documents;
+    const vni_evidence *needed = !automatic   ? &for_numbers
+                                 : role_query ? &for_queries
+                                              : &for_documents;
     if (c->fit->pairs.prior.statistics && c->queries < QUERIES_WORTH_ASKING) {
         needed = &for_nothing; /* a handful of own pairs chooses nothing */
     }
     if (!(given.lambda > 0)) { /* the path: 1e-4 .. 1e2, half decades */
         for (int i = 0; i < LAMBDAS && !status; i++) {
             vecna_recipe ridge = {.method = VECNA_METHOD_RIDGE, .lambda = pow(10, -4 + 0.5 * i)};
-            status = try_recipe(c, ridge, err);
+            status = vni_choose_try(c, ridge, err);
         }
         lambda = lambda_by_cosine(c);
     }
@@ -534,7 +517,7 @@ static vecna_status compare_all(comparison *c, size_t *chosen, vecna_error *err)
             status = try_method(c, recipe, lambda, err);
             if (!status && m == VECNA_METHOD_PROCRUSTES && mean_cosine(c, 1) >= SAME_GEOMETRY) {
                 *chosen = find_recipe(c, VECNA_METHOD_PROCRUSTES);
-                settle(c, *chosen, &for_nothing);
+                vni_choose_settle(c, *chosen, 0, &for_nothing);
                 return VECNA_OK; /* one geometry: nothing is left for regression to learn */
             }
         }
@@ -555,8 +538,14 @@ static vecna_status compare_all(comparison *c, size_t *chosen, vecna_error *err)
             standing = c->candidates[i].recipe.lambda == lambda ? i : standing;
         }
     }
-    *chosen = settle(c, standing, needed);
-    return VECNA_OK;
+    *chosen = vni_choose_settle(c, standing, 0, needed);
+    if (automatic && c->remembers) {
+        vecna_recipe base = c->candidates[find_recipe(c, VECNA_METHOD_BLEND)].recipe;
+        base.share = 0; /* of the numbers, lambda is the blend's */
+        status = vni_choose_memories(c, base, err);
+        *chosen = status ? *chosen : vni_choose_between(c, *chosen, standing);
+    }
+    return status;
 }
 
 /* ---- how much a prior weighs ------------------------------------------------------------------ */
@@ -566,6 +555,11 @@ static vecna_recipe standing_recipe(const vecna_translate_options *o) {
     vecna_recipe r = o->recipe;
     if (r.method == VECNA_METHOD_AUTO || (r.method == VECNA_METHOD_REDUCED_RANK && !r.rank)) {
         r.method = o->role == VECNA_ROLE_QUERY ? VECNA_METHOD_PROCRUSTES : VECNA_METHOD_BLEND;
+    }
+    if (r.method == VECNA_METHOD_MEMORY) { /* a prior has nothing to remember */
+        r.method = VECNA_METHOD_BLEND;
+        r.neighbours = 0;
+        r.temperature = r.correction = 0;
     }
     r.lambda = r.lambda > 0 ? r.lambda : 1;
     r.share = r.share > 0 ? r.share : 0.6;
@@ -578,7 +572,7 @@ static vecna_status try_weight(const vni_fit *fit, vni_moments *moments, const s
                                size_t count, size_t fold_limit, double *scores, size_t *queries,
                                vecna_error *err) {
     vecna_status status = VECNA_ERR_MEMORY;
-    comparison *c = vecna_allocate_zero(fit->pairs.allocator, 1, sizeof *c);
+    vni_comparison *c = vecna_allocate_zero(fit->pairs.allocator, 1, sizeof *c);
     if (!c) {
         return vecna_error_set(err, status, -1, "no memory to weigh a prior");
     }
@@ -589,7 +583,7 @@ static vecna_status try_weight(const vni_fit *fit, vni_moments *moments, const s
     status = hold_out_folds(c, moments, rows, count, err);
     status = status ? status : ask_native(c, err);
     status = status ? status : project_sample(c, err);
-    status = status ? status : try_recipe(c, standing_recipe(fit->options), err);
+    status = status ? status : vni_choose_try(c, standing_recipe(fit->options), err);
     if (!status) {
         *queries = c->queries;
         memcpy(scores, c->scores, c->queries * sizeof *scores);
@@ -660,6 +654,9 @@ int vni_recipe_is_whole(const vecna_recipe *recipe) {
         return recipe->lambda > 0 && recipe->share > 0;
     case VECNA_METHOD_FAMILY:
         return recipe->lambda > 0 && recipe->exponent > 0;
+    case VECNA_METHOD_MEMORY:
+        return recipe->lambda > 0 && recipe->share > 0 && recipe->neighbours > 0 &&
+               recipe->temperature > 0 && recipe->correction > 0;
     default:
         return 1;
     }
@@ -695,14 +692,15 @@ vecna_status vni_choose(const vni_fit *fit, vni_moments *moments, const size_t *
     vni_fit leaning = *fit;
     leaning.pairs.prior.weight = found.prior_weight;
     fit = &leaning;
-    comparison *c = vecna_allocate_zero(allocator, 1, sizeof *c);
+    vni_comparison *c = vecna_allocate_zero(allocator, 1, sizeof *c);
     if (!c) {
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to compare recipes");
     }
     c->fit = fit;
     c->allocator = allocator;
     c->dim = fit->pairs.target.dim;
-    c->fold_limit = finally ? FOLDS : FOLDS_IN_REPORT;
+    c->remembers = vni_choose_remembers(fit, count);
+    c->fold_limit = finally ? VNI_CHOOSE_FOLDS : FOLDS_IN_REPORT;
     vecna_status status = hold_out_folds(c, moments, rows, count, err);
     status = status ? status : ask_native(c, err);
     status = status ? status : project_sample(c, err);

@@ -129,8 +129,14 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     status = status
                  ? status
                  : vni_block_to_map(&basis, block, vni_fit_means(f), map->weights, map->bias, err);
+    const vni_memory_input input = {pairs, f->key, f->split.order,   f->row_count,
+                                    NULL,  NULL,   &f->choice.recipe};
+    status = status ? status : vni_fit_remember(&input, &basis, block, &map->memory, err);
     if (status) {
         goto fail;
+    }
+    if (map->memory) { /* pairs are at unit length already, rows that come are not */
+        map->memory->normalized_source = f->source_normalized;
     }
     map->role = f->options.role;
     map->recipe = f->choice.recipe;

@@ -123,9 +123,38 @@ done:
     return status;
 }
 
+vecna_status vni_fit_remember(const vni_memory_input *input, const vni_basis *basis,
+                              const double *block, vni_memory **out, vecna_error *err) {
+    const size_t p = basis->source_dim, q = basis->target_dim;
+    vni_memory_input in = *input;
+    if (in.recipe->method != VECNA_METHOD_MEMORY) {
+        return VECNA_OK;
+    }
+    float *weights = vecna_allocate(in.pairs->allocator, (p + 1) * q, sizeof *weights);
+    if (!weights) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to remember %zu pairs",
+                               in.count);
+    }
+    in.weights = weights;
+    in.bias = weights + p * q;
+    vecna_status status =
+        vni_block_to_map(basis, block, (vni_means){0}, weights, weights + p * q, err);
+    status = status ? status : vni_memory_new(&in, in.pairs->allocator, out, err);
+    vecna_release(in.pairs->allocator, weights);
+    return status;
+}
+
+/* A map of a fold: its linear part, and what corrects it or NULL. */
+typedef struct fold_map {
+    const vni_basis *basis;
+    const double *block;
+    const vni_memory *memory;
+} fold_map;
+
 /* Translate the reported rows and queries of a fold into the slot-th of translated and shuffled. */
-static vecna_status translate_fold(vni_fitting *f, const vni_basis *basis, const double *block,
-                                   size_t fold, size_t slot, vecna_error *err) {
+static vecna_status translate_fold(vni_fitting *f, const fold_map *map, size_t fold, size_t slot,
+                                   vecna_error *err) {
+    const vni_basis *basis = map->basis;
     const size_t p = basis->source_dim, q = basis->target_dim;
     vecna_status status = VECNA_OK;
     for (int side = 0; side < 2 && !status; side++) { /* rows, then queries */
@@ -158,15 +187,20 @@ static vecna_status translate_fold(vni_fitting *f, const vni_basis *basis, const
             vni_gather(vecna_view_dense(base, count, p), listed, here, in);
             status = vni_project(basis, vecna_matrix_view(in), means, middle, f->options.pool, err);
             status = status ? status
-                            : vni_translate_block(basis, vecna_matrix_view(middle), block, means,
-                                                  out, f->options.pool, err);
+                            : vni_translate_block(basis, vecna_matrix_view(middle), map->block,
+                                                  means, out, f->options.pool, err);
             float *lengths = out.data + most * q;
             if (!status && !side) {
-                status = vni_block_lengths(basis, vecna_matrix_view(middle), block, means, lengths,
-                                           f->options.pool, err);
+                status = vni_block_lengths(basis, vecna_matrix_view(middle), map->block, means,
+                                           lengths, f->options.pool, err);
                 for (size_t k = 0; k < here && !status; k++) {
                     f->lengths[(slot - 1) * count + listed[k]] = lengths[k];
                 }
+            }
+            if (!status && map->memory) {
+                status = vni_memory_correct(map->memory, vecna_matrix_view(in), out,
+                                            f->options.pool, err);
+                vni_normalise(out, f->options.pool);
             }
             for (size_t k = 0; k < here && !status; k++) {
                 memcpy(base + count * (p + slot * q) + listed[k] * q, out.data + k * q,
@@ -187,6 +221,7 @@ static vecna_status shuffle_fold(vni_fitting *f, const size_t *rows, size_t coun
     vecna_status status = VECNA_ERR_MEMORY;
     vni_basis basis = {0};
     double *block = NULL;
+    vni_memory *memory = NULL;
     float *room = vecna_allocate(f->allocator, most * (p + q), sizeof *room);
     size_t *list = vecna_allocate(f->allocator, 2 * most, sizeof *list);
     if (!room || !list) {
@@ -216,8 +251,12 @@ static vecna_status shuffle_fold(vni_fitting *f, const size_t *rows, size_t coun
         goto done;
     }
     status = vni_block(&basis, recipe, block, err);
-    status = status ? status : translate_fold(f, &basis, block, fold, 2, err);
+    const vni_memory_input input = {&pairs, NULL, list, most, NULL, NULL, recipe};
+    status = status ? status : vni_fit_remember(&input, &basis, block, &memory, err);
+    const fold_map map = {&basis, block, memory};
+    status = status ? status : translate_fold(f, &map, fold, 2, err);
 done:
+    vni_memory_free(memory);
     vni_basis_free(&basis);
     vecna_release(f->allocator, room);
     vecna_release(f->allocator, list);
@@ -288,7 +327,13 @@ static vecna_status measure_growth(vni_fitting *f, const vni_basis *basis, const
         status = block ? vni_block(&less, &f->choice.recipe, block, err)
                        : vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a map");
     }
-    status = status ? status : translate_fold(f, &less, block, fold, 2, err);
+    vni_memory *memory = NULL;
+    const vni_memory_input input = {&f->fit.pairs, f->key,           rows, count, NULL,
+                                    NULL,          &f->choice.recipe};
+    status = status ? status : vni_fit_remember(&input, &less, block, &memory, err);
+    const fold_map map = {&less, block, memory};
+    status = status ? status : translate_fold(f, &map, fold, 2, err);
+    vni_memory_free(memory);
     if (!status) {
         double cosine, length, cosine_less, length_less;
         const double here = (double)basis->rows, slope = 1 / (double)count - 1 / here;
@@ -309,6 +354,7 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
     vni_moments moments = {0};
     vni_basis basis = {0};
     double *block = NULL;
+    vni_memory *memory = NULL;
     size_t trained = 0, skipped = f->split.rows;
     size_t *train = vecna_allocate(f->allocator, f->split.rows, sizeof *train);
     if (!train) {
@@ -366,12 +412,16 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
     }
     f->fold_recipes[fold] = f->choice.recipe;
     status = vni_block(&basis, &f->choice.recipe, block, err);
-    status = status ? status : translate_fold(f, &basis, block, fold, 1, err);
+    const vni_memory_input input = {pairs, f->key, train, trained, NULL, NULL, &f->choice.recipe};
+    status = status ? status : vni_fit_remember(&input, &basis, block, &memory, err);
+    const fold_map map = {&basis, block, memory};
+    status = status ? status : translate_fold(f, &map, fold, 1, err);
     if (!status && fold == 0) {
         status = measure_growth(f, &basis, train, fold, err);
     }
     status = status ? status : shuffle_fold(f, train, trained, &f->choice.recipe, fold, err);
 done:
+    vni_memory_free(memory);
     vni_moments_free(&moments);
     vni_basis_free(&basis);
     vecna_release(f->allocator, train);
@@ -383,6 +433,7 @@ vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_error *err) {
     vni_moments sums = {0};
     vni_basis basis = {0};
     double *block = NULL;
+    vni_memory *memory = NULL;
     size_t trained = 0;
     size_t *train = vecna_allocate(f->allocator, f->split.rows, sizeof *train);
     vecna_status status = VECNA_OK;
@@ -404,7 +455,12 @@ vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_error *err) {
         status = block ? vni_block(&basis, &f->choice.recipe, block, err)
                        : vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a map");
     }
-    status = status ? status : translate_fold(f, &basis, block, fold, 1, err);
+    const vni_memory_input input = {&f->fit.pairs, f->key,           train, trained, NULL,
+                                    NULL,          &f->choice.recipe};
+    status = status ? status : vni_fit_remember(&input, &basis, block, &memory, err);
+    const fold_map map = {&basis, block, memory};
+    status = status ? status : translate_fold(f, &map, fold, 1, err);
+    vni_memory_free(memory);
     vni_basis_free(&basis);
     vecna_release(f->allocator, train);
     vecna_release(f->allocator, block);

@@ -3,6 +3,7 @@
 #ifndef VNI_FIT_IMPL_H
 #define VNI_FIT_IMPL_H
 
+#include "translate/memory_impl.h"
 #include "translate/translate_impl.h"
 
 enum { VNI_FIT_FOLDS = 5 };
@@ -62,5 +63,10 @@ VECNA_CHECK vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_e
 
 /* fit_held.c: after 5. The rows that the map keeps, and what is learned from them. */
 VECNA_CHECK vecna_status vni_fit_hold(vni_fitting *f, vecna_map *map, vecna_error *err);
+
+/* The memory that a recipe wants of a base map given by basis and block (the documents' means);
+ * *out stays NULL where it wants none. The weights and bias of `input` are set here. */
+VECNA_CHECK vecna_status vni_fit_remember(const vni_memory_input *input, const vni_basis *basis,
+                                          const double *block, vni_memory **out, vecna_error *err);
 
 #endif

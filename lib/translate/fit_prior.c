@@ -57,6 +57,11 @@ vecna_status vni_fit_take_prior(vni_fitting *f, vecna_error *err) {
     if (o->update) { /* what it is stays, unless it is said otherwise */
         o->role = map->role;
         o->recipe = o->recipe.method == VECNA_METHOD_AUTO ? map->recipe : o->recipe;
+        if (map->memory && o->recipe.method == VECNA_METHOD_MEMORY) {
+            /* residuals are of the old map, the pairs themselves are gone: what is left is the base */
+            o->recipe = (vecna_recipe){
+                .method = VECNA_METHOD_BLEND, .lambda = o->recipe.lambda, .share = o->recipe.share};
+        }
     }
     f->fit.pairs.prior = (vni_prior){map->statistics, 1, o->update != NULL};
     return VECNA_OK;

@@ -86,12 +86,21 @@ static vecna_status check_shapes(vecna_view source, vecna_view target,
                                source.dim, target.dim);
     }
     const vecna_recipe *r = &o->recipe;
-    if ((unsigned)r->method > VECNA_METHOD_FAMILY || !(r->lambda >= 0) || !isfinite(r->lambda) ||
-        !(r->share >= 0 && r->share <= 1) || !(r->exponent >= 0 && r->exponent <= 1)) {
+    if ((unsigned)r->method >= VECNA_METHODS || r->method == VECNA_METHOD_GIVEN ||
+        !(r->lambda >= 0) || !isfinite(r->lambda) || !(r->share >= 0 && r->share <= 1) ||
+        !(r->exponent >= 0 && r->exponent <= 1)) {
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                "method %d, lambda %g, share %g, exponent %g: lambda is 0 or more, "
                                "share and exponent lie in 0 .. 1",
                                (int)r->method, r->lambda, r->share, r->exponent);
+    }
+    if (r->neighbours > VNI_MEMORY_NEIGHBOURS_MAX || !(r->correction >= 0 && r->correction <= 2) ||
+        (r->temperature != 0 && !(r->temperature >= 1e-6 && r->temperature <= 1e6))) {
+        return vecna_error_set(
+            err, VECNA_ERR_ARGUMENT, -1,
+            "%zu neighbours, temperature %g, correction %g: neighbours are at "
+            "most %d, the temperature lies in 1e-6 .. 1e6, the correction in 0 .. 2",
+            r->neighbours, r->temperature, r->correction, VNI_MEMORY_NEIGHBOURS_MAX);
     }
     if (!(o->min_retention >= 0 && o->min_retention <= 1) ||
         !(o->duplicate_cosine >= 0 && o->duplicate_cosine <= 1)) {

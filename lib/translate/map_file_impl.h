@@ -105,6 +105,7 @@ typedef struct vni_map_section {
 extern const vni_map_section vni_map_spaces;     /* map_spaces.c: fingerprints of both spaces */
 extern const vni_map_section vni_map_statistics; /* map_statistics.c: sums over the pairs */
 extern const vni_map_section vni_map_held;       /* map_held.c: held rows, confidence, scores */
+extern const vni_map_section vni_map_memory;     /* map_memory.c: pairs that correct their near */
 
 /* All, ended by NULL, in the order in which they are written. */
 extern const vni_map_section *const vni_map_sections[];

@@ -51,6 +51,11 @@ void vecna_recipe_name(const vecna_recipe *recipe, char out[VECNA_RECIPE_NAME_BY
     case VECNA_METHOD_BLEND:
         snprintf(out, room, "%s share=%.3g lambda=%.3g", name, recipe->share, recipe->lambda);
         break;
+    case VECNA_METHOD_MEMORY:
+        snprintf(out, room, "%s k=%zu tau=%.3g correction=%.3g share=%.3g lambda=%.3g", name,
+                 recipe->neighbours, recipe->temperature, recipe->correction, recipe->share,
+                 recipe->lambda);
+        break;
     case VECNA_METHOD_FAMILY:
         snprintf(out, room, "%s exponent=%.3g lambda=%.3g", name, recipe->exponent, recipe->lambda);
         break;

@@ -38,6 +38,9 @@ static void put_recipe(vecna_json_writer *w, const vecna_recipe *recipe) {
     put_number(w, "share", recipe->share);
     put_number(w, "exponent", recipe->exponent);
     put_count(w, "rank", recipe->rank);
+    put_count(w, "neighbours", recipe->neighbours);
+    put_number(w, "temperature", recipe->temperature);
+    put_number(w, "correction", recipe->correction);
 }
 
 static void put_figures(vecna_json_writer *w, const char *key, const vecna_figures *figures) {

@@ -35,7 +35,8 @@ struct vecna_map {
     struct vni_statistics *statistics; /* of the pairs behind it; NULL none */
     vecna_space *source_space;         /* fingerprints; NULL none */
     vecna_space *target_space;
-    struct vni_held *held; /* what confidence and scores are told from; NULL none */
+    struct vni_held *held;     /* what confidence and scores are told from; NULL none */
+    struct vni_memory *memory; /* memory_impl.h; NULL: the map is linear */
     int has_report;
     vecna_report report;
     vecna_candidate *candidates; /* owned; report.candidates points here */

@@ -81,6 +81,34 @@ def family(x, y, lam, exponent):
     return whiten @ span(x) @ (left * sigma**exponent) @ right
 
 
+def to_int8(rows):
+    """Codes -127 .. 127 of each row's largest component."""
+    most = np.abs(rows).max(1, keepdims=True)
+    return np.round(rows * np.where(most > 0, 127 / np.maximum(most, 1e-300), 0)), most / 127
+
+
+def memory(x, y, base, probes, neighbours, temperature, correction):
+    """Unit translations of the probes by a base map, moved by what it gets wrong on the nearest pairs.
+    Sources about their mean, and residuals, are int8 as in the file; all else is float64."""
+    centre = x.mean(0)
+    residuals, scales = to_int8(y - unit(base(x)))
+    residuals = residuals * scales
+
+    def directions(rows):
+        return unit(to_int8(rows - centre)[0])
+
+    cosines = directions(probes) @ directions(x).T
+    out = unit(base(probes))
+    for i, row in enumerate(cosines):
+        row = np.where(row > 0.9995, -np.inf, row)  # a pair does not correct itself
+        nearest = np.argsort(-row, kind="stable")[: min(neighbours, len(x))]
+        nearest = nearest[row[nearest] > -np.inf]
+        weights = np.exp((row[nearest] - row[nearest[0]]) / temperature)
+        nearness = np.clip(row[nearest[0]], 0, 1)
+        out[i] += correction * nearness * weights @ residuals[nearest] / weights.sum()
+    return unit(out)
+
+
 # name in files -> (map, its numbers: lambda, share, exponent, rank)
 RECIPES = [
     ("procrustes", procrustes, (0, 0, 0, 0)),
@@ -112,6 +140,33 @@ def numbers(values):
     return " ".join(repr(float(v)) for v in np.asarray(values).ravel())
 
 
+def write_memories(rng):
+    lines = []
+    for rows, source_dim, target_dim, offset in ((60, 7, 9, 0.3), (90, 12, 5, 0.0)):
+        x32, y32 = make_pairs(rng, rows + 12, source_dim, target_dim, offset)
+        x, y = unit(x32[:rows].astype(np.float64)), unit(y32[:rows].astype(np.float64))
+        probes = x32.copy()[rows - 3 :]  # three of the pairs themselves, and twelve others
+        probes[5] *= 3  # lengths are divided out
+        lines += [f"pairs {rows} {source_dim} {target_dim}", "source " + numbers(x32[:rows])]
+        lines += ["target " + numbers(y32[:rows]), f"probes {len(probes)}", "in " + numbers(probes)]
+        for lam, share, neighbours, temperature, correction in (
+            (0.3, 0.6, 16, 0.1, 1.0),
+            (1.0, 1.0, 3, 0.05, 0.5),
+            (0.1, 0.4, 64, 1.0, 1.5),
+        ):
+            xc, yc, mean_x, mean_y = centre(x, y)
+            weights = blend(xc, yc, lam, share)
+
+            def base(z):
+                return (z - mean_x) @ weights + mean_y
+
+            wanted = memory(x, y, base, unit(probes.astype(np.float64)), neighbours, temperature, correction)
+            lines.append(f"recipe {lam} {share} {neighbours} {temperature} {correction}")
+            lines.append("out " + numbers(wanted))
+    with open(os.path.join(HERE, "..", "vectors", "translate_memory.txt"), "w", encoding="ascii") as out:
+        out.write("\n".join(lines) + "\n")
+
+
 def main():
     rng = np.random.default_rng(20240607)
     lines = []
@@ -130,6 +185,7 @@ def main():
             lines.append("bias " + numbers(mean_y - mean_x @ weights))
     with open(os.path.join(HERE, "..", "vectors", "translate.txt"), "w", encoding="ascii") as out:
         out.write("\n".join(lines) + "\n")
+    write_memories(np.random.default_rng(20251126))
 
 
 if __name__ == "__main__":

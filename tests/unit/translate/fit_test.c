@@ -212,7 +212,10 @@ static void many_pairs_are_cut_into_three_parts(void **state) {
 static void every_method_can_be_asked_for(void **state) {
     (void)state;
     pairs made = make_pairs(80, 8, 10, 7);
-    for (int m = 1; m <= VECNA_METHOD_FAMILY; m++) {
+    for (int m = 1; m < VECNA_METHODS; m++) {
+        if (m == VECNA_METHOD_GIVEN) { /* not fitted */
+            continue;
+        }
         vecna_translate_options options = {.recipe = {.method = (vecna_method)m}, .resamples = 20};
         char name[VECNA_RECIPE_NAME_BYTES];
         vecna_method parsed;
