@@ -10,7 +10,7 @@ static int starts_character(char byte) {
 typedef struct gram_list {
     const vni_subword_rule *rule;
     int32_t *out;
-    size_t count, room;
+    size_t count, first, room; /* those from `first` on are written, at most `room` of them */
 } gram_list;
 
 /* Every n-gram that starts at `at` of the bracketed word: `word` stands between '<' and '>', so byte
@@ -28,15 +28,16 @@ static void add_grams(gram_list *list, const char *word, size_t bytes, size_t at
         } while (to < end && !starts_character(byte_at(word, bytes, to)));
         if (length < list->rule->min_n || (length == 1 && (at == 0 || to == end)))
             continue;
-        if (list->count < list->room)
-            list->out[list->count] = (int32_t)(list->rule->words + hash % list->rule->buckets);
+        if (list->count >= list->first && list->count - list->first < list->room)
+            list->out[list->count - list->first] =
+                (int32_t)(list->rule->words + hash % list->rule->buckets);
         list->count++;
     }
 }
 
-size_t vni_subword_rows(const vni_subword_rule *rule, const char *word, size_t bytes, int32_t *out,
-                        size_t room) {
-    gram_list list = {rule, out, 0, room};
+size_t vni_subword_rows(const vni_subword_rule *rule, const char *word, size_t bytes, size_t first,
+                        int32_t *out, size_t room) {
+    gram_list list = {rule, out, 0, first, room};
     if (rule->max_n == 0)
         return 0;
     for (size_t at = 0; at < bytes + 2; at++)
@@ -65,7 +66,7 @@ vecna_status vni_subwords_new(const vni_subword_rule *rule, const vecna_vocab *v
             int32_t *place = pass ? made.rows + total : NULL;
             if (pass)
                 *place++ = (int32_t)i;
-            grams = 1 + vni_subword_rows(rule, word, bytes, place, pass ? SIZE_MAX : 0);
+            grams = 1 + vni_subword_rows(rule, word, bytes, 0, place, pass ? SIZE_MAX : 0);
             made.starts[i] = total;
             made.longest = grams > made.longest ? grams : made.longest;
             total += grams;

@@ -221,9 +221,9 @@ typedef struct vni_subword_rule {
 } vni_subword_rule;
 
 /* Rows of the n-grams of any word; the word's own row is not among them. Returns how many there are;
- * writes at most room of them. */
-size_t vni_subword_rows(const vni_subword_rule *rule, const char *word, size_t bytes, int32_t *out,
-                        size_t room);
+ * writes those from number `first` on, at most `room`. */
+size_t vni_subword_rows(const vni_subword_rule *rule, const char *word, size_t bytes, size_t first,
+                        int32_t *out, size_t room);
 vecna_status vni_subwords_new(const vni_subword_rule *rule, const vecna_vocab *vocab,
                               const vecna_allocator *allocator, vni_subwords *out,
                               vecna_error *err);

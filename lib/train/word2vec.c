@@ -405,21 +405,23 @@ vecna_status vecna_word2vec_vectors(const vecna_word2vec *model, size_t first, v
 
 int vecna_word2vec_compose(const vecna_word2vec *model, const char *word, size_t bytes,
                            float *out) {
-    enum { GRAMS_MOST = 1024 };
+    enum { GRAMS_A_TURN = 256 };
     const vecna_word2vec_options *o = &model->options;
     const vni_table *inputs = &model->shared.tables[VNI_INPUTS];
     vni_subword_rule rule = {model->supply->numbers, o->min_n, o->max_n, o->buckets};
-    int32_t rows[GRAMS_MOST];
-    size_t count = vni_subword_rows(&rule, word, bytes, rows, GRAMS_MOST);
+    int32_t rows[GRAMS_A_TURN];
+    size_t count = 0, all = 0;
     memset(out, 0, o->dim * sizeof *out);
-    if (count == 0)
-        return 0;
-    if (count > GRAMS_MOST)
-        count = GRAMS_MOST;
-    for (size_t i = 0; i < count; i++)
-        for (size_t d = 0; d < o->dim; d++)
-            out[d] += vni_table_row(inputs, (size_t)rows[i])[d];
-    for (size_t d = 0; d < o->dim; d++)
-        out[d] /= (float)count;
-    return 1;
+    do { /* a long word has more n-grams than fit */
+        size_t left;
+        all = vni_subword_rows(&rule, word, bytes, count, rows, GRAMS_A_TURN);
+        left = all - count < GRAMS_A_TURN ? all - count : GRAMS_A_TURN;
+        for (size_t i = 0; i < left; i++)
+            for (size_t d = 0; d < o->dim; d++)
+                out[d] += vni_table_row(inputs, (size_t)rows[i])[d];
+        count += left;
+    } while (count < all);
+    for (size_t d = 0; all > 0 && d < o->dim; d++)
+        out[d] /= (float)all;
+    return all > 0;
 }

@@ -242,7 +242,7 @@ static void subwords_by_hand(void **state) {
     int32_t rows[16];
     uint32_t hash = 2166136261u;
     (void)state;
-    assert_int_equal(5, vni_subword_rows(&rule, "cat", 3, rows, 16)); /* <ca <cat cat cat> at> */
+    assert_int_equal(5, vni_subword_rows(&rule, "cat", 3, 0, rows, 16)); /* <ca <cat cat cat> at> */
     for (const char *at = "<ca"; *at; at++)
         hash = (hash ^ (uint32_t)(int8_t)*at) * 16777619u;
     assert_int_equal(10 + hash % 1000, rows[0]);
@@ -250,8 +250,11 @@ static void subwords_by_hand(void **state) {
     assert_int_equal(5, vni_subword_rows(&single,
                                          "\xC3\xA9"
                                          "a",
-                                         3, rows, 16));
-    assert_int_equal(5, vni_subword_rows(&rule, "cat", 3, rows, 2));
+                                         3, 0, rows, 16));
+    assert_int_equal(5, vni_subword_rows(&rule, "cat", 3, 0, rows, 2));
+    hash = (uint32_t)rows[1];
+    assert_int_equal(5, vni_subword_rows(&rule, "cat", 3, 1, rows, 1));
+    assert_int_equal(hash, rows[0]);
 }
 
 int main(void) {
