@@ -75,7 +75,10 @@ static void member(vecna_json_writer *writer, const char *key, const char *value
 /* The four members of OpenAI's error; an empty param or code is null. */
 static void write_members(const vecna_wire_failure *failure, vecna_json_writer *writer) {
     member(writer, "message", failure->error.message);
-    member(writer, "type", row_of(failure)->type);
+    /* OpenAI gives this one its code as its type */
+    member(writer, "type",
+           strcmp(failure->code, "max_tokens_per_request") == 0 ? failure->code
+                                                                : row_of(failure)->type);
     member(writer, "param", failure->param[0] ? failure->param : NULL);
     member(writer, "code", failure->code[0] ? failure->code : NULL);
 }

@@ -10,6 +10,7 @@
 typedef struct openai_state {
     size_t tokens; /* ids so far, over all inputs */
     vecna_wire_task task;
+    int objects; /* inputs are objects with a "text", as Jina has them */
 } openai_state;
 
 /* ---- input ----------------------------------------------------------------------------------- */
@@ -78,6 +79,29 @@ static vecna_status take_tokens(vni_wire_parse *parse, vecna_json_token first) {
     return status;
 }
 
+static vecna_status take_object_text(vni_wire_parse *parse, const vecna_json_token *value) {
+    return vni_wire_add_text(parse, value, 0);
+}
+
+static vecna_status no_media(vni_wire_parse *parse, const vecna_json_token *value) {
+    (void)value;
+    return vni_wire_refuse(parse, "unsupported_value",
+                           "inputs with '%s' cannot be embedded here; only text can", parse->field);
+}
+
+/* Jina: {"text":"..."} */
+static vecna_status take_object(vni_wire_parse *parse) {
+    static const vni_wire_field fields[] = {
+        {"text", take_object_text}, {"image", no_media}, {"pdf", no_media}};
+    openai_state *state = parse->user;
+    size_t before = parse->out->inputs_count;
+    vecna_status status = vni_wire_object(parse, fields, 3, NULL);
+    state->objects = 1;
+    if (status == VECNA_OK && parse->out->inputs_count == before)
+        return vni_wire_refuse(parse, NULL, "Invalid 'input': input %zu has no \"text\".", before);
+    return status;
+}
+
 static vecna_status take_input(vni_wire_parse *parse, const vecna_json_token *value) {
     vecna_json_token token;
     vecna_json_kind kind;
@@ -97,7 +121,8 @@ static vecna_status take_input(vni_wire_parse *parse, const vecna_json_token *va
                                "length 1, but got an empty array instead.");
     if (token.kind == VECNA_JSON_NUMBER)
         return take_tokens(parse, token);
-    if (token.kind != VECNA_JSON_STRING && token.kind != VECNA_JSON_ARRAY_BEGIN)
+    if (token.kind != VECNA_JSON_STRING && token.kind != VECNA_JSON_ARRAY_BEGIN &&
+        token.kind != VECNA_JSON_OBJECT_BEGIN)
         return vni_wire_refuse(parse, "invalid_type",
                                "Invalid 'input': its elements must be strings or token ids.");
     for (kind = token.kind; token.kind != VECNA_JSON_ARRAY_END;) {
@@ -107,6 +132,8 @@ static vecna_status take_input(vni_wire_parse *parse, const vecna_json_token *va
                                    parse->out->inputs_count);
         if (kind == VECNA_JSON_STRING) {
             status = vni_wire_add_text(parse, &token, 0);
+        } else if (kind == VECNA_JSON_OBJECT_BEGIN) {
+            status = take_object(parse);
         } else {
             status = vni_wire_next(parse, &token);
             if (status == VECNA_OK)
@@ -376,7 +403,7 @@ static uint64_t fields_of(const vecna_json *failed) {
 }
 
 vecna_status vni_wire_openai_request(vni_wire_parse *parse) {
-    openai_state state = {0, VECNA_WIRE_TASK_NONE};
+    openai_state state = {0, VECNA_WIRE_TASK_NONE, 0};
     const vecna_wire_text deployment = parse->out->model;
     const int azure = parse->out->endpoint == VECNA_WIRE_AZURE_EMBEDDINGS;
     uint64_t seen = 0;
@@ -384,7 +411,9 @@ vecna_status vni_wire_openai_request(vni_wire_parse *parse) {
     parse->user = &state;
     status = vni_wire_object(parse, fields, sizeof fields / sizeof *fields, &seen);
     if (!azure)
-        parse->out->dialect = speaker(status == VECNA_OK ? seen : fields_of(&parse->json));
+        parse->out->dialect = state.objects
+                                  ? VECNA_WIRE_JINA
+                                  : speaker(status == VECNA_OK ? seen : fields_of(&parse->json));
     if (status != VECNA_OK)
         return status;
     if (azure)

@@ -109,6 +109,11 @@ static void what_options_mean(void **state) {
                "\"output_dimension\":8,\"encoding_format\":\"base64\"}");
     assert_int_equal(r.forms, VECNA_WIRE_UBINARY);
     assert_int_equal(r.dim, 8);
+    r = parsed(f, "/v1/embeddings",
+               "{\"model\":\"m\",\"input\":[{\"text\":\"a\"},{\"text\":\"b\"}]}");
+    assert_int_equal(r.inputs_count, 2);
+    assert_text("b", r.inputs[1].text);
+    assert_int_equal(r.dialect, VECNA_WIRE_JINA);
     r = parsed(f, "/openai/deployments/d1/embeddings?api-version=1",
                "{\"input\":[\"a\"],\"model\":\"ignored\",\"input_type\":\"query\"}");
     assert_text("d1", r.model);
@@ -153,6 +158,11 @@ static void refuses(void **state) {
         {"{\"input\":[[[1]]],\"model\":\"m\"}", "input", "mixed"},
         {"{\"input\":{\"a\":1},\"model\":\"m\"}", "input", "expected a string"},
         {"{\"input\":true,\"model\":\"m\"}", "input", "expected a string"},
+        {"{\"input\":[{}],\"model\":\"m\"}", "input", "input 0 has no"},
+        {"{\"input\":[{\"text\":\"\"}],\"model\":\"m\"}", "text", "empty string"},
+        {"{\"input\":[{\"text\":\"a\",\"text\":\"b\"}],\"model\":\"m\"}", "text", "twice"},
+        {"{\"input\":[{\"image\":\"x\"}],\"model\":\"m\"}", "image", "only text"},
+        {"{\"input\":[{\"text\":\"a\"},\"b\"],\"model\":\"m\"}", "input", "element 1"},
         {"{\"input\":[true],\"model\":\"m\"}", "input", "strings or token ids"},
         {"{\"input\":\"a\",\"input\":\"b\",\"model\":\"m\"}", "input", "twice"},
         {"{\"input\":null,\"input\":\"b\",\"model\":\"m\"}", "input", "twice"},
@@ -242,6 +252,7 @@ static void limits(void **state) {
                                .dim_max = 10,
                                .ignore_unknown = 1};
     vecna_wire_request r;
+    vecna_json_writer writer;
     char *body = many("\"a\"", 2048);
     assert_int_equal(parsed(f, "/v1/embeddings", body).inputs_count, 2048);
     free(body);
@@ -268,6 +279,14 @@ static void limits(void **state) {
                          try_parse(f, "/v1/embeddings",
                                    "{\"model\":\"m\",\"input\":[[1,2,3],[1,2,3]]}", &small, &r));
     assert_string_equal(f->failure.code, "max_tokens_per_request");
+    vecna_json_writer_init(&writer, 0, NULL);
+    vecna_wire_failure_write(&f->failure, &writer);
+    assert_writes(
+        "{\"error\":{\"message\":\"Requested more than 5 tokens, max 5 tokens per request\","
+        "\"type\":\"max_tokens_per_request\",\"param\":null,\"code\":"
+        "\"max_tokens_per_request\"}}",
+        &writer);
+    vecna_json_writer_free(&writer);
     assert_int_not_equal(VECNA_OK, try_parse(f, "/v1/embeddings",
                                              "{\"model\":\"m\",\"input\":\"a\",\"api_key\":\"\"}",
                                              &small, &r));
