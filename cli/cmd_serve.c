@@ -111,9 +111,12 @@ int command_serve(int argc, char **argv) {
     exit_status = check_options(&use, &options);
     if (exit_status >= 0)
         return exit_status;
-    if (options.config == NULL && options.upstream == NULL && !options.model && !options.dim &&
-        !options.map && !options.client_key && access("vecna.yaml", F_OK) == 0)
-        options.config = "vecna.yaml";
+    if (options.config == NULL && access("vecna.yaml", F_OK) == 0) {
+        if (options.upstream || options.model || options.dim || options.map || options.client_key)
+            note("vecna.yaml of this folder is not read: the options say what to serve");
+        else
+            options.config = "vecna.yaml";
+    }
     serving.config = options.config;
     serving.listen = options.listen;
     serving.insecure = options.insecure;

@@ -49,7 +49,9 @@ def test_the_cache_answers_again():
 
 
 def test_without_an_upstream_the_built_in_model_answers(tmp_path):
+    (tmp_path / "vecna.yaml").write_text("listen: 127.0.0.1:1\n")
     with serving("--dim", 300, cwd=tmp_path) as vecna:
+        assert vecna.said("vecna.yaml of this folder is not read")
         assert "from the built-in model (256) -> padded -> 300" in vecna.line
         assert vecna.said("vecna onboard")
         vectors, headers = vecna.embed(["A man is eating food.", "A man eats bread.", "Interest rates rose."])
