@@ -142,7 +142,7 @@ static size_t put_fields(const confidence_slot *slot, size_t row, uint64_t numbe
         if (i < 3)
             print_number(text, numbers[i]);
         else
-            strcpy(text, one->outside ? "true" : "false");
+            snprintf(text, NUMBER_ROOM, "%s", one->outside ? "true" : "false");
         fields[count].name.data = names[i];
         fields[count].name.bytes = strlen(names[i]);
         fields[count].value.data = text;
