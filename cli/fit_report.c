@@ -113,7 +113,7 @@ static void print_truth(const vecna_truth *truth, vecna_role role, FILE *to) {
     table_print(&t, to, "  ");
 }
 
-static void print_verdict(const vecna_report *report, FILE *to) {
+static void print_verdict(const vecna_report *report, vecna_method method, FILE *to) {
     static const char *const colours[] = {"1;32", "1;33", "1;31"};
     char reason[VECNA_REASON_BYTES];
     vecna_report_reason(report, reason);
@@ -127,6 +127,8 @@ static void print_verdict(const vecna_report *report, FILE *to) {
             "  judged by the target model's own neighbours: whether translating beats keeping the "
             "old model needs judged queries (--queries-source, --queries-target)\n",
             to);
+    const vecna_advice advice = vecna_report_advice(report, method);
+    fprintf(to, "advice: %s\n", advice.sentence);
 }
 
 /* What the map leans on, and what that was worth. */
@@ -195,7 +197,7 @@ static void print_unpaired(const vecna_report *report, const vecna_map_info *abo
         table_cell(&t, "%s", truth->controls[i].cleared ? "beaten" : "NOT beaten");
     }
     table_print(&t, to, "  ");
-    print_verdict(report, to);
+    print_verdict(report, about->recipe.method, to);
 }
 
 void print_fit_report(const vecna_report *report, const vecna_map_info *about, const char *map_path,
@@ -206,7 +208,7 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about, c
         fprintf(to, "no pairs, %zu -> %zu dimensions, role %s\n", about->source_dim,
                 about->target_dim, vecna_role_name(about->role));
         print_prior(report, to);
-        print_verdict(report, to);
+        print_verdict(report, about->recipe.method, to);
         fprintf(to, "map: %s (%s)\n", map_path, name);
         return;
     }
@@ -240,6 +242,6 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about, c
     print_truth(&report->truth, about->role, to);
     if (report->neighbours.queries > 0 && report->rows_judged > 0)
         print_truth(&report->neighbours, about->role, to);
-    print_verdict(report, to);
+    print_verdict(report, about->recipe.method, to);
     fprintf(to, "map: %s (%s)\n", map_path, name);
 }

@@ -327,6 +327,24 @@ VECNA_API const char *vecna_map_report_json(const vecna_map *map);
 enum { VECNA_REASON_BYTES = 240 };
 VECNA_API void vecna_report_reason(const vecna_report *report, char out[VECNA_REASON_BYTES]);
 
+/* What to do: with the figure that it stands on, and with what only judged queries could tell. */
+typedef enum vecna_advice_kind {
+    VECNA_ADVICE_TRANSLATE = 0,
+    VECNA_ADVICE_PAIRS = 1, /* embed `rows` more with both models first, then fit again */
+    VECNA_ADVICE_KEEP = 2   /* the old model, or re-embed everything */
+} vecna_advice_kind;
+
+typedef struct vecna_advice {
+    vecna_advice_kind kind;
+    size_t rows;                       /* of VECNA_ADVICE_PAIRS; otherwise 0 */
+    char sentence[VECNA_REASON_BYTES]; /* NUL-terminated */
+} vecna_advice;
+
+/* The advice of a report on a map of that method. Since 0.2. */
+VECNA_API vecna_advice vecna_report_advice(const vecna_report *report, vecna_method method);
+/* "translate", "re-embed rows first", "keep the old model". Static. */
+VECNA_API const char *vecna_advice_name(vecna_advice_kind kind);
+
 /* ---- applying -------------------------------------------------------------------------------- */
 
 typedef struct vecna_map_info {

@@ -143,6 +143,10 @@ static void put_report(vecna_json_writer *w, const vecna_map *map) {
     vecna_json_write_object_begin(w);
     put_text(w, "verdict", vecna_verdict_name(report->verdict));
     put_text(w, "reason", reason);
+    const vecna_advice advice = vecna_report_advice(report, map->recipe.method);
+    put_text(w, "advice", vecna_advice_name(advice.kind));
+    put_count(w, "advice_rows", advice.rows);
+    put_text(w, "advice_sentence", advice.sentence);
     put_number(w, "min_retention", report->min_retention);
     put_text(w, "role", vecna_role_name(map->role));
     put_recipe(w, &map->recipe);
