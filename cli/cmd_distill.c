@@ -163,7 +163,7 @@ int command_distill(int argc, char **argv) {
         {"keep-case", 0, OPTION_FLAG, &o.keep_case, NULL,
          "the vocabulary knows capitals and accents"},
         {"rarity", 0, OPTION_NUMBER, &o.rarity, "A",
-         "weight a / (a + p) of a piece of probability p (1e-3)"},
+         "weight a / (a + p) of a piece of probability p (3e-4)"},
         {"ridge", 0, OPTION_NUMBER, &o.ridge, "X",
          "how strongly the table is held to the pieces (0.1)"},
         {"steps", 0, OPTION_COUNT, &o.steps, "N", "of conjugate gradients (40)"},

