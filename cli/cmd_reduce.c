@@ -9,52 +9,17 @@
  *            at the origin, so nothing is centred); restored by their transpose
  *   learned  reduced as cut does, restored by a translator fitted to predict what was cut off
  * The directions are learned from a sample of bounded size; the file itself is streamed. */
-#include "cli/translate.h"
+#include "cli/reduce.h"
 
-#include "vecna/eval.h"
-#include "vecna/linalg.h"
 #include "vecna/metric.h"
-#include "vecna/search.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { METHOD_PCA, METHOD_CUT, METHOD_RANDOM, METHOD_LEARNED, METHODS };
-enum { ASKED_MOST = 1000 };
+enum { ASKED_MOST = 1000, DIMS_MOST = 16 };
 
 static const char *const method_names[METHODS] = {"pca", "cut", "random", "learned"};
-
-typedef struct reduce_options {
-    size_t dim, sample, threads, k;
-    int method, bad_rows;
-    uint64_t seed;
-    const char *test, *save_map, *restore_map, *out_format;
-    bool json;
-    input_options input;
-} reduce_options;
-
-/* One way of reducing, as the two maps that go down and up. */
-typedef struct way {
-    vecna_map *down, *up;
-    vecna_interval reduced;  /* share of the native neighbours kept in the reduced space */
-    vecna_interval restored; /* and after restoring */
-    vecna_interval cosine;   /* of a restored row to what it was */
-} way;
-
-typedef struct reduce_job {
-    const reduce_options *options;
-    loaded test;          /* of --test, or empty */
-    vecna_matrix sample;  /* (rows, full) unit rows */
-    vecna_matrix learned; /* the part that is learned from: a half to judge, then all */
-    vecna_matrix corpus;  /* the other half, which is asked */
-    vecna_matrix asking;  /* (rows, full) unit rows that ask */
-    size_t full;
-    uint64_t usable; /* rows seen so far that have a direction */
-    vecna_random random;
-    vecna_pool *pool;
-    way ways[METHODS];
-} reduce_job;
 
 static void close_job(reduce_job *job) {
     for (size_t i = 0; i < METHODS; i++) {
@@ -64,12 +29,9 @@ static void close_job(reduce_job *job) {
     unload(&job->test);
     free(job->sample.data);
     free(job->asking.data);
+    free(job->native);
+    directions_free(&job->found);
     vecna_pool_free(job->pool);
-}
-
-static vecna_status no_memory(vecna_error *err) {
-    return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
-                           "not enough memory; --sample takes fewer rows to learn from");
 }
 
 /* ---- the sample ------------------------------------------------------------------------------ */
@@ -84,7 +46,7 @@ static vecna_status visit_block(void *user, const loaded *file, const vecna_bloc
         job->sample = vecna_matrix_dense(
             vecna_allocate(NULL, job->options->sample, job->full * sizeof(float)), 0, job->full);
         if (job->sample.data == NULL)
-            return no_memory(err);
+            return reduce_no_memory(err);
     }
     for (size_t i = 0; i < block->vectors.rows; i++) {
         const float *row = block->vectors.data + i * block->vectors.stride;
@@ -108,7 +70,7 @@ static vecna_status shuffle_sample(reduce_job *job, vecna_error *err) {
     size_t bytes = job->full * sizeof(float);
     float *kept = vecna_allocate(NULL, 1, bytes);
     if (kept == NULL)
-        return no_memory(err);
+        return reduce_no_memory(err);
     for (size_t left = job->sample.rows; left > 1; left--) {
         float *chosen =
             job->sample.data + (size_t)vecna_random_below(&job->random, left) * job->full;
@@ -164,7 +126,7 @@ static vecna_status set_asking_apart(reduce_job *job, vecna_error *err) {
     job->asking = vecna_matrix_dense(vecna_allocate(NULL, wanted + 1, job->full * sizeof(float)), 0,
                                      job->full);
     if (job->asking.data == NULL)
-        return no_memory(err);
+        return reduce_no_memory(err);
     for (size_t i = 0; i < job->sample.rows; i++) {
         const float *row = job->sample.data + i * job->full;
         float *to = i % 5 == 4 && job->asking.rows < wanted
@@ -197,10 +159,10 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
                                  "with -k %zu every one of the %zu rows that are asked is a "
                                  "neighbour; give fewer",
                                  job->options->k, job->sample.rows - job->sample.rows / 2);
-    if (status == VECNA_OK && job->options->dim >= job->full)
+    if (status == VECNA_OK && job->most >= job->full)
         status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                  "%s has %zu dimensions: %zu are no reduction", path, job->full,
-                                 job->options->dim);
+                                 job->most);
     if (status == VECNA_OK)
         status = vecna_metric_normalize(vecna_matrix_view(job->sample), job->sample, NULL, err);
     if (status == VECNA_OK)
@@ -208,219 +170,30 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
     return status;
 }
 
-/* ---- the ways -------------------------------------------------------------------------------- */
+/* ---- learning and judging ---------------------------------------------------------------------- */
 
-/* Down by the rows of `directions` (N, full), up by their transpose. */
-static vecna_status maps_of(const reduce_job *job, const float *directions, way *one,
-                            vecna_error *err) {
-    size_t n = job->options->dim, full = job->full;
-    float *down = vecna_allocate(NULL, n * full, sizeof *down);
-    vecna_map_weights weights = {0};
-    vecna_status status;
-    vecna_map_free(one->down);
-    vecna_map_free(one->up);
-    one->down = one->up = NULL;
-    if (down == NULL)
-        return no_memory(err);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < full; j++)
-            down[j * n + i] = directions[i * full + j];
-    weights.normalized = 1;
-    weights.rows_fit = job->learned.rows;
-    weights.weights = vecna_view_dense(down, full, n);
-    status = vecna_map_from_weights(&weights, NULL, &one->down, err);
-    weights.weights = vecna_view_dense(directions, n, full);
-    if (status == VECNA_OK)
-        status = vecna_map_from_weights(&weights, NULL, &one->up, err);
-    free(down);
-    return status;
-}
-
-static vecna_status learn_cut(const reduce_job *job, way *one, vecna_error *err) {
-    size_t n = job->options->dim;
-    float *directions = vecna_allocate_zero(NULL, n * job->full, sizeof *directions);
-    vecna_status status;
-    if (directions == NULL)
-        return no_memory(err);
-    for (size_t i = 0; i < n; i++)
-        directions[i * job->full + i] = 1;
-    status = maps_of(job, directions, one, err);
-    free(directions);
-    return status;
-}
-
-static vecna_status learn_random(const reduce_job *job, way *one, vecna_error *err) {
-    size_t n = job->options->dim;
-    vecna_adapt_options options = {.kind = VECNA_ADAPT_PROJECT,
-                                   .source_dim = n,
-                                   .target_dim = job->full,
-                                   .seed = job->options->seed};
-    vecna_adapter *adapter = NULL;
-    vecna_status status =
-        vecna_adapter_new(&options, &adapter, err); /* upwards: rows orthonormal */
-    if (status == VECNA_OK)
-        status = maps_of(job, vecna_adapter_matrix_view(adapter).data, one, err);
-    vecna_adapter_free(adapter);
-    return status;
-}
-
-/* Eigenvectors of the sum of squares. Fewer rows than dimensions leave directions without any weight;
- * the eigenvectors there are an orthonormal basis of the rest, as good as any. */
-static vecna_status learn_pca(const reduce_job *job, way *one, vecna_error *err) {
-    size_t n = job->options->dim, full = job->full;
-    double *gram = vecna_allocate_zero(NULL, full * full, sizeof *gram);
-    double *values = vecna_allocate(NULL, full, sizeof *values);
-    float *directions = vecna_allocate(NULL, n * full, sizeof *directions);
-    vecna_gram sums = {.gram = gram};
-    vecna_status status = VECNA_OK;
-    if (!gram || !values || !directions)
-        status = no_memory(err);
-    if (status == VECNA_OK)
-        status =
-            vecna_linalg_gram_add(&sums, vecna_matrix_view(job->learned), (vecna_view){0}, err);
-    if (status == VECNA_OK)
-        status = vecna_linalg_eigen(gram, full, values, err);
-    for (size_t i = 0; status == VECNA_OK && i < n * full; i++)
-        directions[i] = (float)gram[i]; /* row i is the i-th direction */
-    if (status == VECNA_OK)
-        status = maps_of(job, directions, one, err);
-    free(gram);
-    free(values);
-    free(directions);
-    return status;
-}
-
-static vecna_status learn_restoring(const reduce_job *job, way *one, vecna_error *err) {
-    vecna_translate_options options = {.recipe = {.method = VECNA_METHOD_RIDGE},
-                                       .seed = job->options->seed,
-                                       .resamples = 200,
-                                       .pool = job->pool};
-    vecna_matrix cut = vecna_matrix_dense(
-        vecna_allocate(NULL, job->learned.rows, job->options->dim * sizeof(float)),
-        job->learned.rows, job->options->dim);
-    vecna_status status = cut.data ? learn_cut(job, one, err) : no_memory(err);
-    vecna_map_free(one->up);
-    one->up = NULL;
-    if (status == VECNA_OK)
-        status = vecna_map_apply(one->down, vecna_matrix_view(job->learned), cut, job->pool, err);
-    if (status == VECNA_OK)
-        status = vecna_translate_fit(vecna_matrix_view(cut), vecna_matrix_view(job->learned),
-                                     &options, &one->up, err);
-    free(cut.data);
-    return status;
-}
-
-static vecna_status learn(const reduce_job *job, int method, way *one, vecna_error *err) {
-    switch (method) {
-    case METHOD_CUT:
-        return learn_cut(job, one, err);
-    case METHOD_RANDOM:
-        return learn_random(job, one, err);
-    case METHOD_LEARNED:
-        return learn_restoring(job, one, err);
-    default:
-        return learn_pca(job, one, err);
-    }
-}
-
-/* ---- what it costs --------------------------------------------------------------------------- */
-
-static vecna_status rank(const reduce_job *job, vecna_view corpus, vecna_view queries,
-                         int64_t *rows, vecna_error *err) {
-    vecna_search_options options = {.k = job->options->k, .pool = job->pool};
-    return vecna_search(corpus, queries, &options, rows, NULL, err);
-}
-
-static vecna_status interval_of(const reduce_job *job, const double *values, vecna_interval *out,
-                                vecna_error *err) {
-    const vecna_statistic mean = {VECNA_STATISTIC_MEAN, 0, 0, 0};
-    const double *const columns[] = {values};
-    vecna_bootstrap_input input = {columns, 1, job->asking.rows, &mean, 1};
-    vecna_bootstrap_options options = {.seed = job->options->seed, .pool = job->pool};
-    return vecna_eval_bootstrap(&input, &options, out, err);
-}
-
-/* Share of the native neighbours that stand among those found in another form of both sides. */
-static vecna_status neighbours_kept(const reduce_job *job, const int64_t *native, vecna_view corpus,
-                                    vecna_view queries, vecna_interval *out, vecna_error *err) {
-    size_t k = job->options->k, count = job->asking.rows;
-    int64_t *found = vecna_allocate(NULL, count * k, sizeof *found);
-    double *shares = vecna_allocate(NULL, count, sizeof *shares);
-    vecna_ranking truth = {native, NULL, count, k, k}, got = {found, NULL, count, k, k};
-    vecna_status status = found && shares ? rank(job, corpus, queries, found, err) : no_memory(err);
-    if (status == VECNA_OK)
-        status = vecna_eval_overlap(&got, k, &truth, k, NULL, shares, err);
-    if (status == VECNA_OK)
-        status = interval_of(job, shares, out, err);
-    free(found);
-    free(shares);
-    return status;
-}
-
-static vecna_status restored_cosine(const reduce_job *job, vecna_view restored, way *one,
-                                    vecna_error *err) {
-    double *cosines = vecna_allocate(NULL, job->asking.rows, sizeof *cosines);
-    vecna_status status = cosines ? VECNA_OK : no_memory(err);
-    for (size_t i = 0; cosines && i < job->asking.rows; i++)
-        cosines[i] = 1 - vecna_metric_cosine(restored.data + i * job->full,
-                                             job->asking.data + i * job->full, job->full);
-    if (status == VECNA_OK)
-        status = interval_of(job, cosines, &one->cosine, err);
-    free(cosines);
-    return status;
-}
-
-static vecna_status judge(const reduce_job *job, const int64_t *native, way *one,
-                          vecna_error *err) {
-    size_t n = job->options->dim, rows = job->corpus.rows, asked = job->asking.rows;
-    float *memory = vecna_allocate(NULL, (rows + asked) * (n + job->full), sizeof *memory);
-    vecna_matrix small = vecna_matrix_dense(memory, rows, n);
-    vecna_matrix small_asking, back, back_asking;
-    vecna_status status = memory ? VECNA_OK : no_memory(err);
-    if (memory == NULL)
-        return status;
-    small_asking = vecna_matrix_dense(memory + rows * n, asked, n);
-    back = vecna_matrix_dense(memory + (rows + asked) * n, rows, job->full);
-    back_asking = vecna_matrix_dense(back.data + rows * job->full, asked, job->full);
-    status = vecna_map_apply(one->down, vecna_matrix_view(job->corpus), small, job->pool, err);
-    if (status == VECNA_OK)
-        status = vecna_map_apply(one->down, vecna_matrix_view(job->asking), small_asking, job->pool,
-                                 err);
-    if (status == VECNA_OK)
-        status = neighbours_kept(job, native, vecna_matrix_view(small),
-                                 vecna_matrix_view(small_asking), &one->reduced, err);
-    if (status == VECNA_OK)
-        status = vecna_map_apply(one->up, vecna_matrix_view(small), back, job->pool, err);
-    if (status == VECNA_OK)
-        status =
-            vecna_map_apply(one->up, vecna_matrix_view(small_asking), back_asking, job->pool, err);
-    if (status == VECNA_OK)
-        status = neighbours_kept(job, native, vecna_matrix_view(back),
-                                 vecna_matrix_view(back_asking), &one->restored, err);
-    if (status == VECNA_OK)
-        status = restored_cosine(job, vecna_matrix_view(back_asking), one, err);
-    free(memory);
-    return status;
-}
-
-static vecna_status learn_and_judge(reduce_job *job, vecna_error *err) {
-    size_t entries = job->asking.rows * job->options->k;
-    int64_t *native = vecna_allocate(NULL, entries, sizeof *native);
+/* From half of the sample, on the other half. */
+static vecna_status set_halves(reduce_job *job, vecna_error *err) {
     size_t half = job->sample.rows / 2;
     job->learned = vecna_matrix_rows(job->sample, 0, half);
     job->corpus = vecna_matrix_rows(job->sample, half, job->sample.rows - half);
-    vecna_status status = native ? rank(job, vecna_matrix_view(job->corpus),
-                                        vecna_matrix_view(job->asking), native, err)
-                                 : no_memory(err);
+    return reduce_rank_native(job, err);
+}
+
+static vecna_status learn_and_judge(reduce_job *job, vecna_error *err) {
+    const int used = job->options->method;
+    vecna_status status = set_halves(job, err);
     for (int i = 0; i < METHODS && status == VECNA_OK; i++)
-        status = learn(job, i, &job->ways[i], err);
+        status = reduce_learn(job, i, &job->ways[i], err);
     for (size_t i = 0; i < METHODS && status == VECNA_OK; i++)
-        status = judge(job, native, &job->ways[i], err);
+        status = reduce_judge(job, &job->ways[i], true, err);
+    if (status == VECNA_OK && job->options->quantize)
+        status = reduce_judge_stored(job, &job->ways[used], job->stored, err);
     if (status == VECNA_OK) {
+        job->variance = reduce_variance(job);
         job->learned = job->sample;
-        status = learn(job, job->options->method, &job->ways[job->options->method], err);
+        status = reduce_learn(job, used, &job->ways[used], err);
     }
-    free(native);
     return status;
 }
 
@@ -428,6 +201,29 @@ static vecna_status learn_and_judge(reduce_job *job, vecna_error *err) {
 
 static void interval_cell(table *t, const vecna_interval *interval) {
     table_cell(t, "%.3f [%.3f, %.3f]", interval->value, interval->low, interval->high);
+}
+
+static const char *name_of(const reduce_job *job, size_t method) {
+    return method == METHOD_PCA && job->options->whiten ? "pca, whitened" : method_names[method];
+}
+
+static void print_stored(const reduce_job *job, FILE *to) {
+    static const char *const headers[] = {"stored as", "bytes a row", "neighbours kept",
+                                          "kept, rescored", ""};
+    table t;
+    fprintf(to,
+            "Stored in fewer bytes; rescored: of the %zu nearest by what is stored, the nearest by "
+            "the reduced floats.\n",
+            10 * job->options->k);
+    table_start(&t, 5, headers);
+    for (int i = 0; i < STORED_WAYS; i++) {
+        table_cell(&t, "%s", stored_name(i));
+        table_cell(&t, "%zu", job->stored[i].bytes);
+        interval_cell(&t, &job->stored[i].kept);
+        interval_cell(&t, &job->stored[i].rescored);
+        table_cell(&t, "%s", i == job->options->quantize ? "<- used" : "");
+    }
+    table_print(&t, to, "  ");
 }
 
 static void print_report(const reduce_job *job, FILE *to) {
@@ -438,17 +234,21 @@ static void print_report(const reduce_job *job, FILE *to) {
             "%zu -> %zu dimensions. Judged with %s rows learned from: share of the %zu nearest "
             "neighbours\n"
             "that stay when %s other rows ask yet %s others. The result is learned from all %s.\n",
-            job->full, job->options->dim, grouped(job->sample.rows / 2), job->options->k,
+            job->full, job->dim, grouped(job->sample.rows / 2), job->options->k,
             grouped(job->asking.rows), grouped(job->corpus.rows), grouped(job->sample.rows));
     table_start(&t, 5, headers);
     for (size_t i = 0; i < METHODS; i++) {
-        table_cell(&t, "%s", method_names[i]);
+        table_cell(&t, "%s", name_of(job, i));
         interval_cell(&t, &job->ways[i].reduced);
         interval_cell(&t, &job->ways[i].restored);
         interval_cell(&t, &job->ways[i].cosine);
         table_cell(&t, "%s", (int)i == job->options->method ? "<- used" : "");
     }
     table_print(&t, to, "  ");
+    fprintf(to, "  The first %zu principal directions carry %.1f %% of the rows' sum of squares.\n",
+            job->dim, 100 * job->variance);
+    if (job->options->quantize)
+        print_stored(job, to);
     fputs("  The result is comparable with rows reduced the same way, and with no others.\n", to);
 }
 
@@ -469,7 +269,7 @@ static int print_report_json(const reduce_job *job, FILE *to) {
     vecna_json_write_key(&json, "source_dim");
     vecna_json_write_u64(&json, job->full);
     vecna_json_write_key(&json, "target_dim");
-    vecna_json_write_u64(&json, job->options->dim);
+    vecna_json_write_u64(&json, job->dim);
     vecna_json_write_key(&json, "method");
     vecna_json_write_string(&json, method_names[job->options->method]);
     vecna_json_write_key(&json, "rows_learned");
@@ -478,6 +278,19 @@ static int print_report_json(const reduce_job *job, FILE *to) {
     vecna_json_write_u64(&json, job->corpus.rows);
     vecna_json_write_key(&json, "rows_asking");
     vecna_json_write_u64(&json, job->asking.rows);
+    vecna_json_write_key(&json, "whitened");
+    vecna_json_write_bool(&json, job->options->whiten);
+    vecna_json_write_key(&json, "variance");
+    vecna_json_write_f64(&json, job->variance);
+    for (int i = 0; i < STORED_WAYS && job->options->quantize; i++) {
+        vecna_json_write_key(&json, stored_name(i));
+        vecna_json_write_object_begin(&json);
+        vecna_json_write_key(&json, "bytes");
+        vecna_json_write_u64(&json, job->stored[i].bytes);
+        json_interval(&json, "neighbours", &job->stored[i].kept);
+        json_interval(&json, "neighbours_rescored", &job->stored[i].rescored);
+        vecna_json_write_object_end(&json);
+    }
     for (size_t i = 0; i < METHODS; i++) {
         vecna_json_write_key(&json, method_names[i]);
         vecna_json_write_object_begin(&json);
@@ -498,6 +311,7 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
                                  .input = o->input,
                                  .out_format = o->out_format,
                                  .bad_rows = o->bad_rows,
+                                 .quantize = o->quantize,
                                  .threads = o->threads,
                                  .quiet = o->json};
     vecna_error err;
@@ -507,10 +321,6 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
         vecna_pool_new(o->threads, NULL, &job->pool, &err) != VECNA_OK ||
         take_sample(job, in, &err) != VECNA_OK || learn_and_judge(job, &err) != VECNA_OK)
         return fail_with(&err);
-    if (o->save_map && vecna_map_save(used->down, o->save_map, &err) != VECNA_OK)
-        return fail_with(&err);
-    if (o->restore_map && vecna_map_save(used->up, o->restore_map, &err) != VECNA_OK)
-        return fail_with(&err);
     if (o->restore_map && vecna_map_about(used->up).verdict == VECNA_VERDICT_FAIL)
         note("%s carries the verdict FAIL: what it restores finds too few of the full rows' "
              "neighbours; vecna translate takes it with --force alone",
@@ -519,18 +329,170 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
         print_report(job, to);
     writing.given = used->down;
     status = translate_file(&writing, in, out);
-    if (status == EXIT_DONE && o->json)
+    if (status != EXIT_DONE)
+        return status; /* without its rows no map is left behind */
+    if ((o->save_map && vecna_map_save(used->down, o->save_map, &err) != VECNA_OK) ||
+        (o->restore_map && vecna_map_save(used->up, o->restore_map, &err) != VECNA_OK))
+        return fail_with(&err);
+    if (o->json)
         status = print_report_json(job, to);
     return status;
+}
+
+/* ---- many sizes -------------------------------------------------------------------------------- */
+
+/* "2048,1536,768": 0 when it is not a list of dimensions. */
+static size_t parse_dims(const char *text, size_t dims[DIMS_MOST]) {
+    size_t count = 0;
+    while (count < DIMS_MOST) {
+        char *end;
+        unsigned long long dim = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+        if (dim == 0 || dim > VECNA_FORMAT_MAX_DIM)
+            return 0;
+        dims[count++] = (size_t)dim;
+        if (*end == '\0')
+            return count;
+        if (*end != ',')
+            return 0;
+        text = end + 1;
+    }
+    return 0;
+}
+
+typedef struct size_row {
+    size_t dim;
+    double variance;
+    vecna_interval reduced[METHODS]; /* learned reduces as cut does, and is not measured */
+    stored stored[STORED_WAYS];
+} size_row;
+
+static void print_sizes(const reduce_job *job, const size_row *rows, size_t count, FILE *to) {
+    static const char *const headers[] = {"dimensions",  "sum of squares", "pca",
+                                          "cut",         "random",         "pca as int8",
+                                          "pca as bits", "... rescored"};
+    table t;
+    fprintf(
+        to,
+        "Of %zu dimensions. Learned from %s rows: share of the %zu nearest neighbours that stay "
+        "when %s other\nrows ask yet %s others.\n",
+        job->full, grouped(job->learned.rows), job->options->k, grouped(job->asking.rows),
+        grouped(job->corpus.rows));
+    table_start(&t, 8, headers);
+    for (size_t i = 0; i < count; i++) {
+        table_cell(&t, "%zu", rows[i].dim);
+        table_cell(&t, "%.1f %%", 100 * rows[i].variance);
+        for (size_t method = METHOD_PCA; method <= METHOD_RANDOM; method++)
+            interval_cell(&t, &rows[i].reduced[method]);
+        table_cell(&t, "%.3f", rows[i].stored[STORED_INT8].kept.value);
+        table_cell(&t, "%.3f", rows[i].stored[STORED_BINARY].kept.value);
+        table_cell(&t, "%.3f", rows[i].stored[STORED_BINARY].rescored.value);
+    }
+    table_print(&t, to, "  ");
+}
+
+static int print_sizes_json(const reduce_job *job, const size_row *rows, size_t count) {
+    vecna_json_writer json;
+    vecna_json_writer_init(&json, 0, NULL);
+    vecna_json_write_object_begin(&json);
+    vecna_json_write_key(&json, "source_dim");
+    vecna_json_write_u64(&json, job->full);
+    vecna_json_write_key(&json, "rows_learned");
+    vecna_json_write_u64(&json, job->learned.rows);
+    vecna_json_write_key(&json, "rows_asked");
+    vecna_json_write_u64(&json, job->corpus.rows);
+    vecna_json_write_key(&json, "rows_asking");
+    vecna_json_write_u64(&json, job->asking.rows);
+    vecna_json_write_key(&json, "sizes");
+    vecna_json_write_array_begin(&json);
+    for (size_t i = 0; i < count; i++) {
+        vecna_json_write_object_begin(&json);
+        vecna_json_write_key(&json, "dim");
+        vecna_json_write_u64(&json, rows[i].dim);
+        vecna_json_write_key(&json, "variance");
+        vecna_json_write_f64(&json, rows[i].variance);
+        for (size_t method = METHOD_PCA; method <= METHOD_RANDOM; method++)
+            json_interval(&json, method_names[method], &rows[i].reduced[method]);
+        json_interval(&json, "int8", &rows[i].stored[STORED_INT8].kept);
+        json_interval(&json, "int8_rescored", &rows[i].stored[STORED_INT8].rescored);
+        json_interval(&json, "binary", &rows[i].stored[STORED_BINARY].kept);
+        json_interval(&json, "binary_rescored", &rows[i].stored[STORED_BINARY].rescored);
+        vecna_json_write_object_end(&json);
+    }
+    vecna_json_write_array_end(&json);
+    vecna_json_write_object_end(&json);
+    return print_json(&json, stdout);
+}
+
+static int run_sizes(reduce_job *job, const char *in, const size_t *dims, size_t count) {
+    size_row rows[DIMS_MOST];
+    vecna_error err;
+    vecna_status status = vecna_pool_new(job->options->threads, NULL, &job->pool, &err);
+    memset(rows, 0, sizeof rows);
+    for (size_t i = 0; i < count; i++)
+        job->most = dims[i] > job->most ? dims[i] : job->most;
+    if (status == VECNA_OK)
+        status = take_sample(job, in, &err);
+    if (status == VECNA_OK)
+        status = set_halves(job, &err);
+    for (size_t i = 0; i < count && status == VECNA_OK; i++) {
+        job->dim = rows[i].dim = dims[i];
+        for (int method = METHOD_PCA; method <= METHOD_RANDOM && status == VECNA_OK; method++) {
+            status = reduce_learn(job, method, &job->ways[method], &err);
+            if (status == VECNA_OK)
+                status = reduce_judge(job, &job->ways[method], false, &err);
+            rows[i].reduced[method] = job->ways[method].reduced;
+        }
+        rows[i].variance = reduce_variance(job);
+        if (status == VECNA_OK)
+            status = reduce_judge_stored(job, &job->ways[METHOD_PCA], rows[i].stored, &err);
+    }
+    if (status != VECNA_OK)
+        return fail_with(&err);
+    if (job->options->json)
+        return print_sizes_json(job, rows, count);
+    print_sizes(job, rows, count, stdout);
+    return EXIT_DONE;
+}
+
+static int check_use(const usage *use, const reduce_options *o, size_t count,
+                     size_t dims[DIMS_MOST], size_t *sizes) {
+    if (o->dims) {
+        *sizes = parse_dims(o->dims, dims);
+        if (*sizes == 0)
+            return usage_error(use, "--dims %s is no list of up to %d dimensions such as 1536,768",
+                               o->dims, DIMS_MOST);
+        if (count > 1 || o->dim || o->quantize || o->save_map || o->restore_map || o->method ||
+            o->out_format || o->bad_rows)
+            return usage_error(use, "--dims compares sizes and writes nothing: no OUT, --dim, "
+                                    "--method, --quantize, --bad-rows, --format or maps beside it");
+    } else if (o->dim == 0) {
+        return usage_error(use, "--dim N is missing: how many dimensions should stay?");
+    } else if (count < 2) {
+        return usage_error(use, "OUT is missing: where should the reduced rows go?");
+    }
+    if ((o->whiten || o->randomised) && o->method != METHOD_PCA)
+        return usage_error(use, "--whiten and --randomised are ways of pca");
+    if ((o->save_map && strcmp(o->save_map, "-") == 0) ||
+        (o->restore_map && strcmp(o->restore_map, "-") == 0))
+        return usage_error(use, "--save-map and --restore-map take a file: standard output has "
+                                "the report or the rows");
+    return -1;
 }
 
 int command_reduce(int argc, char **argv) {
     reduce_options o = {.sample = 20000, .k = 10};
     const option options[] = {
-        {"dim", 'd', OPTION_COUNT, &o.dim, "N", "dimensions to keep (required)"},
+        {"dim", 'd', OPTION_COUNT, &o.dim, "N", "dimensions to keep"},
+        {"dims", 0, OPTION_TEXT, &o.dims, "N,N,...", "or: compare these sizes, and write nothing"},
         {"method", 0, OPTION_CHOICE, &o.method, "pca|cut|random|learned",
          "pca keeps most; cut is for Matryoshka models;\nlearned cuts, and learns to restore "
          "(pca)"},
+        {"quantize", 0, OPTION_CHOICE, &o.quantize, "none|int8|binary",
+         "store OUT as bytes (each row's largest is 127) or\nas bits (1 above zero, packed, first "
+         "in the highest)"},
+        {"whiten", 0, OPTION_FLAG, &o.whiten, NULL, "pca: every direction with the same variance"},
+        {"randomised", 0, OPTION_FLAG, &o.randomised, NULL,
+         "pca: directions from a random start, faster where\nfew of many are kept"},
         {"test", 0, OPTION_TEXT, &o.test, "FILE",
          "rows to judge with (default: a fifth of the sample)"},
         {"sample", 0, OPTION_COUNT, &o.sample, "N", "rows to learn from (20000)"},
@@ -547,34 +509,34 @@ int command_reduce(int argc, char **argv) {
         INPUT_OPTIONS(o.input),
     };
     const usage use = {
-        "vecna reduce IN OUT --dim N [options]",
+        "vecna reduce IN (OUT --dim N | --dims N,N,...) [options]",
         "Fewer dimensions inside one space: measures four ways on rows that nothing was learned "
         "from,\n"
         "prints what each keeps, and writes IN reduced by the chosen one. IN must be a file.",
         options,
         sizeof options / sizeof options[0],
         "  vecna reduce vectors.3072.npy vectors.2048.npy --dim 2048\n"
-        "  vecna reduce all.jsonl small.jsonl --dim 256 --method cut --restore-map back.vecna\n",
-        2,
+        "  vecna reduce all.jsonl small.jsonl --dim 256 --method cut --restore-map back.vecna\n"
+        "  vecna reduce vectors.3072.npy --dims 2048,1536,768,256\n"
+        "  vecna reduce vectors.3072.npy bits.npy --dim 1024 --quantize binary\n",
+        1,
         2};
     const char *paths[2];
-    size_t count;
+    size_t count, dims[DIMS_MOST], sizes = 0;
     reduce_job job;
     int status = parse_arguments(argc, argv, &use, paths, &count);
 
     if (status >= 0)
         return status;
-    if (o.dim == 0)
-        return usage_error(&use, "--dim N is missing: how many dimensions should stay?");
+    status = check_use(&use, &o, count, dims, &sizes);
+    if (status >= 0)
+        return status;
     if (strcmp(paths[0], "-") == 0)
         return usage_error(&use, "IN is read twice, so it cannot be standard input");
-    if ((o.save_map && strcmp(o.save_map, "-") == 0) ||
-        (o.restore_map && strcmp(o.restore_map, "-") == 0))
-        return usage_error(&use, "--save-map and --restore-map take a file: standard output has "
-                                 "the report or the rows");
     memset(&job, 0, sizeof job);
     job.options = &o;
-    status = run_reduce(&job, paths[0], paths[1]);
+    job.dim = job.most = o.dim;
+    status = sizes ? run_sizes(&job, paths[0], dims, sizes) : run_reduce(&job, paths[0], paths[1]);
     close_job(&job);
     return status;
 }

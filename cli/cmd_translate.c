@@ -16,6 +16,7 @@
 
 enum { BAD_FAIL = 0, BAD_SKIP = 1 };
 enum { BLOCK_BYTES = 1 << 22 };
+enum { QUANTIZE_INT8 = 1, QUANTIZE_BINARY = 2 };
 
 /* What one thread works on. */
 typedef struct slot {
@@ -48,7 +49,7 @@ typedef struct job {
     size_t slot_count;
     likeness loss, native;        /* of --int8 and --native */
     loaded sample;                /* of --hubness-dimension */
-    size_t written_dim;           /* out_dim, and one with that */
+    size_t written_dim;           /* out_dim, and one with that; fewer as bits */
     confidence_output confidence; /* .map NULL: not wanted */
     progress meter;
     uint64_t rows, skipped, zeros, scaled;
@@ -154,6 +155,26 @@ static vecna_status add_hubness(const job *work, slot *mine, vecna_error *err) {
     return status;
 }
 
+/* Numbers of a row as they are stored: bytes whose largest is 127, or bits, eight to a byte. */
+static void quantize_rows(const job *work, slot *mine) {
+    const size_t dim = work->out_dim, packed = work->written_dim;
+    for (size_t i = 0; i < mine->rows.rows; i++) {
+        const float *row = mine->out + i * dim;
+        float *to = mine->out + i * packed, largest = 0;
+        for (size_t j = 0; j < dim; j++)
+            largest = fabsf(row[j]) > largest ? fabsf(row[j]) : largest;
+        if (work->options->quantize == QUANTIZE_INT8)
+            for (size_t j = 0; j < dim; j++)
+                to[j] = largest > 0 ? rintf(row[j] * (127 / largest)) : 0;
+        for (size_t byte = 0; byte < packed && work->options->quantize == QUANTIZE_BINARY; byte++) {
+            unsigned bits = 0;
+            for (size_t bit = 0; bit < 8; bit++)
+                bits = bits << 1 | (byte * 8 + bit < dim && row[byte * 8 + bit] > 0);
+            to[byte] = (float)bits;
+        }
+    }
+}
+
 static vecna_status work_block(void *user, size_t index, vecna_error *err) {
     const job *work = user;
     slot *mine = &work->slots[index];
@@ -184,6 +205,8 @@ static vecna_status work_block(void *user, size_t index, vecna_error *err) {
                                  vecna_view_dense(mine->out, mine->rows.rows, work->out_dim), err);
     if (status == VECNA_OK && work->written_dim > work->out_dim)
         status = add_hubness(work, mine, err);
+    if (status == VECNA_OK && work->options->quantize)
+        quantize_rows(work, mine);
     return status;
 }
 
@@ -370,7 +393,9 @@ static vecna_status plan_job(job *work, vecna_error *err) {
         if (work->out_dim > work->widest)
             work->widest = work->out_dim;
     }
-    work->written_dim = work->out_dim + (work->options->hubness_dimension != NULL);
+    work->written_dim = work->options->quantize == QUANTIZE_BINARY
+                            ? (work->out_dim + 7) / 8
+                            : work->out_dim + (work->options->hubness_dimension != NULL);
     if (work->written_dim > work->widest)
         work->widest = work->written_dim;
     if (work->widest > VECNA_FORMAT_MAX_DIM)
@@ -410,7 +435,10 @@ static vecna_status open_writer(job *work, const char *path, vecna_error *err) {
     options.format = work->options->out_format;
     options.tensor = work->options->out_tensor;
     options.dim = work->written_dim;
-    options.dtype = work->options->dtype == 1 ? VECNA_F16 : VECNA_F32;
+    options.dtype = work->options->quantize == QUANTIZE_INT8     ? VECNA_I8
+                    : work->options->quantize == QUANTIZE_BINARY ? VECNA_U8
+                    : work->options->dtype == 1                  ? VECNA_F16
+                                                                 : VECNA_F32;
     options.like = about;
     if (about->rows > 0 && work->options->bad_rows != BAD_SKIP)
         options.rows = (uint64_t)about->rows;

@@ -15,7 +15,7 @@ typedef struct translate_options {
     uint64_t seed;
     input_options input;
     const char *out_format, *out_tensor;
-    int dtype, bad_rows;
+    int dtype, bad_rows, quantize; /* quantize: 0 none, 1 int8, 2 binary */
     const char *native; /* the first rows of the input embedded by the target model, or NULL */
     const char *hubness_dimension; /* a sample of queries in the target space; NULL none */
     double hubness_weight;

@@ -184,3 +184,96 @@ def test_a_learned_way_back_that_failed_is_said_to(vecna, tmp_path):
     assert vecna("inspect", up, "--json").json()["verdict"] == "FAIL"
     done = vecna("reduce", tmp_path / "in.npy", tmp_path / "out.npy", "--dim", 2, "--method", "pca", "--restore-map", up)
     assert "FAIL" not in done.err
+
+
+# ---- sizes, bytes and bits -----------------------------------------------------------------------------------
+
+def reduced_by(path, rows=ROWS):
+    return unit(rows @ weight(path)).astype("f8")
+
+
+def test_sizes_side_by_side(vecna, tmp_path, corpus):
+    report = vecna("reduce", corpus, "--dims", "12,5", "--json").json()
+    assert [size["dim"] for size in report["sizes"]] == [12, 5] and report["source_dim"] == FULL
+    text = vecna("reduce", corpus, "--dims", "12,5").out
+    for size in report["sizes"]:
+        one = vecna("reduce", corpus, tmp_path / "out.npy", "--dim", size["dim"], "--json").json()
+        for method in ("cut", "random"):
+            assert size[method] == one[method]["neighbours_reduced"]
+        # the same directions, turned: rounding may swap neighbours that are equally near
+        assert abs(size["pca"][0] - one["pca"]["neighbours_reduced"][0]) < 0.005
+        assert abs(size["variance"] - one["variance"]) < 1e-9 and 0 < one["variance"] < 1
+        assert f"{100 * size['variance']:.1f} %" in text and f"{size['binary_rescored'][0]:.3f}" in text
+        assert size["binary"][0] <= size["binary_rescored"][0] <= size["pca"][0] + 0.02
+        assert abs(size["int8"][0] - size["pca"][0]) < 0.03
+    squares = numpy.linalg.svd(make(5000, 3), compute_uv=False) ** 2
+    assert abs(report["sizes"][1]["variance"] - squares[:5].sum() / squares.sum()) < 0.03
+
+
+def test_bytes_and_bits_are_those_of_the_reduced_rows(vecna, tmp_path, corpus):
+    down, out = tmp_path / "down.vecna", tmp_path / "out.npy"
+    report = vecna("reduce", corpus, out, "--dim", KEPT, "--quantize", "int8", "--save-map", down, "--json").json()
+    floats, got = reduced_by(down), numpy.load(out)
+    assert got.dtype == numpy.int8 and (numpy.abs(got.astype(int)).max(1) == 127).all()
+    assert numpy.abs(got - floats * 127 / numpy.abs(floats).max(1, keepdims=True)).max() < 0.51
+    assert report["int8"]["bytes"] == KEPT and report["float32"]["bytes"] == 4 * KEPT
+    assert report["float32"]["neighbours"] == report["pca"]["neighbours_reduced"]
+    text = vecna("reduce", corpus, out, "--dim", KEPT, "--quantize", "binary", "--save-map", down).out
+    floats, got = reduced_by(down), numpy.load(out)
+    sure = numpy.abs(floats) > 1e-6
+    assert got.dtype == numpy.uint8 and got.shape == (300, 2)  # 10 bits, and 6 zeros behind them
+    bits = numpy.unpackbits(got, axis=1)
+    assert (bits[:, :KEPT] == (floats > 0))[sure].all() and not bits[:, KEPT:].any()
+    assert "binary" in text and "bytes a row" in text
+    # every number carries about as much: that is what makes a sign worth a bit
+    spread = (floats ** 2).mean(0)
+    assert spread.max() < 20 * spread.min()  # of principal directions it is 200 times
+    err = vecna("reduce", corpus, tmp_path / "out.jsonl", "--dim", KEPT, "--quantize", "binary", status=1).err
+    assert "u8" in err and not (tmp_path / "out.jsonl").exists()
+
+
+def test_whitened_directions_have_one_variance(vecna, tmp_path, corpus):
+    down, up = tmp_path / "down.vecna", tmp_path / "up.vecna"
+    numpy.save(tmp_path / "test.npy", make(30, 4))
+    done = vecna("reduce", corpus, tmp_path / "out.npy", "--dim", 6, "--whiten", "--test", tmp_path / "test.npy",
+                 "--save-map", down, "--restore-map", up)
+    assert "pca, whitened" in done.out
+    along = ROWS.astype("f8") @ weight(down)
+    second = along.T @ along
+    assert numpy.allclose(second, second[0, 0] * numpy.eye(6), atol=1e-3 * second[0, 0])
+    assert numpy.allclose(weight(up) @ weight(down), numpy.eye(6), atol=1e-4)
+
+
+def test_randomised_directions_span_the_same(vecna, tmp_path, corpus):
+    numpy.save(tmp_path / "test.npy", make(30, 4))
+    spans = []
+    for extra in ((), ("--randomised",)):
+        vecna("reduce", corpus, tmp_path / "out.npy", "--dim", 8, "--test", tmp_path / "test.npy", "--save-map",
+              tmp_path / "m.vecna", *extra)
+        matrix = weight(tmp_path / "m.vecna")
+        assert numpy.allclose(matrix.T @ matrix, numpy.eye(8), atol=1e-5)
+        spans.append(matrix @ matrix.T)
+    assert numpy.abs(spans[0] - spans[1]).max() < 1e-4  # eight directions stand out of the noise
+
+
+@pytest.mark.parametrize("arguments", [
+    ("--dims", "5,x"), ("--dims", ""), ("--dims", "5,0"), ("--dims", "5,"), ("--dims", "5", "--dim", 5),
+    ("--dims", "5", "--quantize", "int8"), ("--dims", "5", "--save-map", "m"), ("out.npy", "--dims", "5"), ("--dim", 5),
+    ("out.npy", "--dim", 5, "--method", "cut", "--whiten"), ("out.npy", "--dim", 5, "--method", "random", "--randomised"),
+    ("out.npy",),
+])
+def test_words_that_do_not_go_together(vecna, tmp_path, corpus, arguments):
+    assert "usage:" in vecna("reduce", corpus, *arguments, status=2).err
+    assert not os.path.exists("out.npy")
+
+
+def test_sizes_that_are_none(vecna, corpus):
+    assert "24" in vecna("reduce", corpus, "--dims", "12,24", status=1).err
+
+
+def test_no_map_without_its_rows(vecna, tmp_path, corpus):
+    rows = ROWS.copy()
+    rows[7] = numpy.nan  # not learned from, but not to be written either
+    numpy.save(corpus, rows)
+    vecna("reduce", corpus, tmp_path / "out.npy", "--dim", 5, "--save-map", tmp_path / "m.vecna", status=1)
+    assert not (tmp_path / "m.vecna").exists() and not (tmp_path / "out.npy").exists()
