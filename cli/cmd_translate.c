@@ -540,7 +540,7 @@ static void report(const job *work, const char *out_path, double seconds) {
     }
     fprintf(to, "%s: %s rows, %zu -> %zu dimensions, %.1f s (%s rows/s)\n",
             strcmp(out_path, "-") == 0 ? "standard output" : out_path, grouped(work->rows),
-            work->in_dim, work->written_dim, seconds,
+            work->in_dim, work->options->quantize ? work->out_dim : work->written_dim, seconds,
             grouped((uint64_t)((double)work->rows / (seconds > 1e-9 ? seconds : 1e-9))));
     if (work->confidence.map)
         confidence_print(&work->confidence, to);
