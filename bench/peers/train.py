@@ -100,7 +100,7 @@ def main():
     words = take_words(args.text, args.words, text)
     block_graph(graph, 10000, 100, 100000)
     peers, python = args.folder, args.folder / "venv" / "bin" / "python"
-    (work / "gensim.py").write_text(GENSIM)
+    (work / "peer_gensim.py").write_text(GENSIM)
     epochs = args.epochs
     ours = [VECNA, "train"]
     plain = ["--tokens", "space", "--threads", 1, "--checkpoint", 0]
@@ -109,7 +109,7 @@ def main():
         return [*ours, method, source, "-o", out, *(plain if method != "node2vec" else plain[2:]), *more]
 
     def gensim(kind, out="-"):
-        return [python, work / "gensim.py", kind, text, out, epochs]
+        return [python, work / "peer_gensim.py", kind, text, out, epochs]
 
     def glove_peer(out):
         tool = {name: peers / f"glove_{name}.bin" for name in ("vocab_count", "cooccur", "shuffle", "glove")}
