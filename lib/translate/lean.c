@@ -109,6 +109,9 @@ static vecna_recipe recipe_of(const vecna_map *prior, const vecna_translate_opti
                                                                      : VECNA_METHOD_BLEND};
         }
     }
+    if (r.method == VECNA_METHOD_MEMORY) { /* without pairs there is nothing to remember */
+        r = (vecna_recipe){.method = VECNA_METHOD_BLEND, .lambda = r.lambda, .share = r.share};
+    }
     const int has_lambda = r.method >= VECNA_METHOD_RIDGE;
     r.lambda = has_lambda && !(r.lambda > 0) ? 1 : r.lambda;
     r.share = r.method == VECNA_METHOD_BLEND && !(r.share > 0) ? 0.6 : r.share;
