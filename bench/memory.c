@@ -1,5 +1,5 @@
-/* Claim: a map with a memory of 100,000 pairs translates at 20,000 rows a second and core (384 -> 768).
- * In the same run, in turn, the plain map of the same pairs: what the memory costs is the ratio.
+/* How many rows a second and core a map with a memory of 100,000 pairs translates (384 -> 768; 20,000 is
+ * the aim), and, in the same run and in turn, the plain map of the same pairs: the ratio is the cost.
  * VECNA_BENCH_ROWS changes the number of pairs. Pairs are made up, in 2,000 clusters as texts lie;
  * time is CPU time of the one thread. */
 #include "bench/bench.h"
