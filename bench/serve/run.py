@@ -279,22 +279,22 @@ def mapped(options, folder):
                    check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if not map_file.exists():
         raise SystemExit("vecna fit gave no map")
-    conf = {"with": map_file, "without": None}
+    conf = {"float32": (map_file, ()), "int8": (map_file, ("--int8",)), "without": (None, ())}
     clusters = {}
     try:
-        for name, file in conf.items():
+        for name, (file, serve) in conf.items():
             sub = pathlib.Path(folder) / name
             sub.mkdir()
-            clusters[name] = Cluster(options, sub, map_file=file)
+            clusters[name] = Cluster(options, sub, serve=serve, map_file=file)
         for base64 in (True, False):
             body = write(folder, "one.json", body_of(1, base64))
-            differences, cpu = [], []
-            for _ in range(options.rounds):
-                got = {name: it.load("vecna", body, seconds=options.seconds) for name, it in clusters.items()}
-                differences.append(got["with"]["p50"] - got["without"]["p50"])
-                cpu.append(got["with"]["cpu_us"] - got["without"]["cpu_us"])
-            print(f"a map 1536 to 768 on the way, {'base64' if base64 else 'JSON'}: {show('p50 adds', differences)}, "
-                  f"{show('cpu adds', cpu)} (limit 60)")
+            rounds = [{name: it.load("vecna", body, seconds=options.seconds) for name, it in clusters.items()}
+                      for _ in range(options.rounds)]
+            for name in ("float32", "int8"):
+                differences = [got[name]["p50"] - got["without"]["p50"] for got in rounds]
+                cpu = [got[name]["cpu_us"] - got["without"]["cpu_us"] for got in rounds]
+                print(f"a map 1536 to 768 on the way, {name}, {'base64' if base64 else 'JSON'}: {show('p50 adds', differences)}, "
+                      f"{show('cpu adds', cpu)} (limit 60)")
     finally:
         for it in clusters.values():
             it.stop()

@@ -59,7 +59,7 @@ enum { VNI_DIMENSIONS_AUTO, VNI_DIMENSIONS_ALLOW, VNI_DIMENSIONS_REFUSE };
 
 typedef struct vni_config_map {
     vni_section section;
-    int type, truncate_mode, pad_mode, normalize, dimensions, force, confidence;
+    int type, truncate_mode, pad_mode, normalize, dimensions, force, int8, confidence;
     size_t source_dim, target_dim, seed;
     const char *forward_target, *map, *query_prefix, *document_prefix, *vocabulary;
 } vni_config_map;

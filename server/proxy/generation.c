@@ -256,6 +256,10 @@ static vecna_status open_way(vni_generation *generation, vni_way *way, const vni
         if (status != VECNA_OK)
             return status;
         way->info = vecna_map_about(way->learned);
+        if (way->config.int8)
+            status = vecna_map_use_int8(way->learned, err);
+        if (status != VECNA_OK)
+            return status;
         if (way->info.verdict == VECNA_VERDICT_FAIL && !way->config.force)
             return vecna_error_set(err, VECNA_ERR_VERDICT, -1,
                                    "the verdict of %s is FAIL: what it translates cannot be relied "

@@ -116,6 +116,10 @@ def test_a_learned_map_is_served(minilm, glossmap, tmp_path):
         subprocess.run([VECNA, "translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", glossmap], check=True,
                        capture_output=True)
         assert vectors == pytest.approx(numpy.load(tmp_path / "out.npy"), abs=1e-5)
+    with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap, "--int8") as vecna:
+        on_bytes = vecna.embed(texts)[0]
+        assert (on_bytes * vectors).sum(1).min() > 0.999 and not numpy.array_equal(on_bytes, vectors)
+        assert numpy.array_equal(vecna.embed(texts[:1])[0], on_bytes[:1])  # alone or among others, the same
 
 
 def test_a_map_for_another_model_is_refused(glossmap):
