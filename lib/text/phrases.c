@@ -141,7 +141,8 @@ vecna_status vni_join_phrases(vni_stream *stream, vecna_vocab *vocab, uint64_t m
                                  "leave --phrases out",
                                  table.used);
     } else {
-        memcpy(counts, vecna_vocab_counts(vocab), words * sizeof *counts);
+        if (words) /* an empty vocabulary has no counts at all */
+            memcpy(counts, vecna_vocab_counts(vocab), words * sizeof *counts);
         rule.counts = counts;
         status = join_pairs(stream, vocab, &table, &rule, err);
     }

@@ -10,7 +10,6 @@ enum {
     ROWS_REPORTED = 800,      /* enough: no further fold is reported */
     ROWS_REPORTED_MAX = 4000, /* of one fold */
     ROWS_TRANSLATED = 2048,   /* at once */
-    ROWS_GROWN = 12,          /* times the dimensions: more rows hardly better a map */
     ROWS_SHUFFLED = 500       /* behind the map of shuffled pairs */
 };
 
@@ -310,7 +309,7 @@ static void measure_fold(const vni_fitting *f, size_t fold, size_t slot, double 
 static vecna_status measure_growth(vni_fitting *f, const vni_basis *basis, const size_t *rows,
                                    size_t fold, vecna_error *err) {
     const size_t count = basis->rows / 2;
-    if (f->options.no_confidence || basis->rows > ROWS_GROWN * basis->source_dim ||
+    if (f->options.no_confidence || basis->rows > VNI_ROWS_GROWN * basis->source_dim ||
         count < VNI_HELD_LEAST / 2) {
         return VECNA_OK;
     }

@@ -53,9 +53,14 @@ done:
     return status;
 }
 
-static int same_recipe(const vecna_recipe *a, const vecna_recipe *b) {
-    return a->method == b->method && a->lambda == b->lambda && a->share == b->share &&
-           a->exponent == b->exponent && a->rank == b->rank;
+/* Whether two recipes do alike on so many rows: where rows are many, lambda hardly matters. */
+static int do_alike(const vecna_recipe *a, const vecna_recipe *b, size_t rows, size_t source_dim) {
+    const int lambdas =
+        a->lambda == b->lambda || (rows > VNI_ROWS_GROWN * source_dim &&
+                                   a->lambda <= 10 * b->lambda && b->lambda <= 10 * a->lambda);
+    return a->method == b->method && lambdas && a->share == b->share &&
+           a->exponent == b->exponent && a->rank == b->rank && a->neighbours == b->neighbours &&
+           a->temperature == b->temperature && a->correction == b->correction;
 }
 
 vecna_status vni_fit_hold(vni_fitting *f, vecna_map *map, vecna_error *err) {
@@ -64,7 +69,8 @@ vecna_status vni_fit_hold(vni_fitting *f, vecna_map *map, vecna_error *err) {
         return VECNA_OK;
     }
     for (size_t fold = 0; fold < f->folds && !status; fold++) {
-        if (!same_recipe(&f->fold_recipes[fold], &f->choice.recipe)) {
+        if (!do_alike(&f->fold_recipes[fold], &f->choice.recipe, f->row_count,
+                      f->fit.pairs.source.dim)) {
             status = vni_fit_fold_again(f, fold, err);
         }
     }

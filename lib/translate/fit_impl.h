@@ -8,6 +8,9 @@
 
 enum { VNI_FIT_FOLDS = 5 };
 
+/* Times the source's dimensions: with more rows a map hardly gets better. */
+enum { VNI_ROWS_GROWN = 8 };
+
 typedef struct vni_fitting {
     vni_fit fit; /* what the steps see */
     const vecna_allocator *allocator;

@@ -69,14 +69,17 @@ static vecna_status read_statistics(const vni_map_reading *r, vecna_map *map, ve
     status = status ? status : vni_get_number(r, keys, "square_scale", scales, &square_scale, err);
     status = status ? status : vni_get_number(r, keys, "cross_scale", scales, &cross_scale, err);
     status = status ? status : vni_get_text(r, keys, "type", &type, err);
-    if (!status && strcmp(type, "f16") != 0 && strcmp(type, "f32") != 0) {
+    if (status) {
+        return status;
+    }
+    if (strcmp(type, "f16") != 0 && strcmp(type, "f32") != 0) {
         return vni_map_malformed(r, "its statistics are neither f16 nor f32", err);
     }
     const int half = strcmp(type, "f16") == 0;
     const vecna_tensor_dtype dtype = half ? VECNA_TENSOR_F16 : VECNA_TENSOR_F32;
     const vni_tensor_form square = {dtype, p * (p + 1) / 2, 0}, cross = {dtype, p, q};
     /* no memory is asked for before it is known that the file has as much */
-    status = status ? status : vni_check_tensor(r, tensors, "square", square, err);
+    status = vni_check_tensor(r, tensors, "square", square, err);
     status = status ? status : vni_check_tensor(r, tensors, "cross", cross, err);
     status = status ? status : vni_statistics_new(p, q, r->allocator, &s, err);
     if (status) {
