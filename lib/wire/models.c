@@ -441,7 +441,8 @@ vecna_status vecna_wire_models_read(vecna_wire_dialect dialect, const char *body
         status = vecna_error_set(&why, VECNA_ERR_FORMAT, -1, "answers without a list of models");
     if (status == VECNA_OK)
         status = vecna_json_next(&reading.json, &token, &why);
-    if (status == VECNA_OK && dialect == VECNA_WIRE_TEI && reading.models[0].id.bytes == 0)
+    if (status == VECNA_OK && dialect == VECNA_WIRE_TEI &&
+        (reading.count == 0 || reading.models[0].id.bytes == 0))
         status = vecna_error_set(&why, VECNA_ERR_FORMAT, -1, "answers without \"model_id\"");
     if (status != VECNA_OK)
         return vecna_error_set(err, status, why.position, "%s", why.message);
