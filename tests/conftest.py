@@ -3,7 +3,9 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
+import sys
 
 import pytest
 
@@ -59,3 +61,15 @@ def shared():
 @pytest.fixture
 def examples():
     return ROOT / "examples"
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    pytest.importorskip("tokenizers")
+    process = subprocess.Popen([sys.executable, str(ROOT / "tests" / "server" / "minilm.py"), "0"], stdout=subprocess.PIPE, text=True,
+                               env=dict(os.environ, OPENBLAS_NUM_THREADS="1"))
+    line = process.stdout.readline()
+    port = int(re.search(r"ready on (\d+)", line)[1])
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
