@@ -18,7 +18,10 @@ typedef struct bulk_batch {
     float *rows;
     size_t dim;
     vni_ask *ask;
-    int state; /* 0 free, 1 in flight, 2 ready */
+    int state; /* 0 free, 1 in flight, 2 ready, 3 failed: as below, told when its turn comes */
+    vecna_status failure;
+    int64_t failed_row;
+    char message[240];
 } bulk_batch;
 
 typedef struct bulk {
@@ -49,6 +52,16 @@ static void give_up(bulk *work, vecna_status status, int64_t row, const char *me
     if (work->status == VECNA_OK)
         work->status = vecna_error_set(work->err, status, row, "%s", message);
     vni_loop_stop(work->loop);
+}
+
+/* The batch cannot be had. What was asked before it may still come and is taken; nothing more is asked. */
+static void fail_batch(bulk_batch *batch, vecna_status status, size_t row, const char *message) {
+    batch->state = 3;
+    batch->failure = status;
+    batch->failed_row = (int64_t)row;
+    snprintf(batch->message, sizeof batch->message, "%s", message);
+    batch->bulk->ended = 1;
+    schedule(batch->bulk);
 }
 
 static void ask_part(bulk_batch *batch);
@@ -82,13 +95,13 @@ static void on_done(void *user, const vni_outcome *outcome) {
         }
         snprintf(message, sizeof message, "row %zu%s: %.180s", batch->first + batch->asked_from,
                  refused ? "" : " and those behind it", outcome->failure.error.message);
-        give_up(work, VECNA_ERR_IO, (int64_t)(batch->first + batch->asked_from), message);
+        fail_batch(batch, VECNA_ERR_IO, batch->first + batch->asked_from, message);
         return;
     }
     if (batch->rows == NULL || batch->dim == SIZE_MAX) {
-        give_up(work, batch->rows ? VECNA_ERR_DIM : VECNA_ERR_MEMORY, (int64_t)batch->first,
-                batch->rows ? "the upstream gave vectors of different dimensions"
-                            : "no memory for the vectors");
+        fail_batch(batch, batch->rows ? VECNA_ERR_DIM : VECNA_ERR_MEMORY, batch->first,
+                   batch->rows ? "the upstream gave vectors of different dimensions"
+                               : "no memory for the vectors");
         return;
     }
     batch->asked_from += batch->asked;
@@ -169,6 +182,11 @@ static void on_step(vni_task *task) {
         batch->state = 0;
         work->oldest = (work->oldest + 1) % work->window_size;
         work->filled--;
+    }
+    if (work->filled && work->window[work->oldest].state == 3) {
+        const bulk_batch *batch = &work->window[work->oldest];
+        give_up(work, batch->failure, batch->failed_row, batch->message);
+        return;
     }
     while (!work->ended && work->filled < work->window_size) {
         bulk_batch *batch = &work->window[(work->oldest + work->filled) % work->window_size];
