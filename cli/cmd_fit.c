@@ -7,6 +7,7 @@
 #include "cli/judged.h"
 #include "cli/maps.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,16 @@ static int print_fit(const fit_job *job, const vecna_map_info *about, FILE *to) 
         return print_fit_json(job, about, to);
     print_fit_report(vecna_map_report(job->map), about, job->options->out, to);
     return EXIT_DONE;
+}
+
+/* A fit takes and releases tens of megabytes a hundred times over. Given back to the system each time,
+ * their pages are cleared and mapped anew: a fifth of a second in each. */
+static void keep_released_memory(void) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 64 << 20);
+#endif
 }
 
 static int run_fit(fit_job *job, const char *source, const char *target) {
@@ -429,6 +440,7 @@ int command_fit(int argc, char **argv) {
         return status;
     memset(&job, 0, sizeof job);
     job.options = &o;
+    keep_released_memory();
     status = run_fit(&job, paths[0], paths[1]);
     close_job(&job);
     return status;

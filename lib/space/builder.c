@@ -206,11 +206,36 @@ static double find_axis(fingerprint *f) {
     return cone;
 }
 
+/* Takes the mean off each column, some columns at a time that the cache holds; returns the sum of all
+ * squares that are left. */
+static double centre_columns(double *rows, size_t count, size_t dim) {
+    enum { AT_ONCE = 64 };
+    double total = 0;
+    for (size_t first = 0; first < dim; first += AT_ONCE) {
+        const size_t here = dim - first < AT_ONCE ? dim - first : AT_ONCE;
+        double mean[AT_ONCE] = {0}, squares[AT_ONCE] = {0};
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < here; j++)
+                mean[j] += rows[i * dim + first + j];
+        for (size_t j = 0; j < here; j++)
+            mean[j] /= (double)count;
+        for (size_t i = 0; i < count; i++) {
+            double *row = rows + i * dim + first;
+            for (size_t j = 0; j < here; j++) {
+                row[j] -= mean[j];
+                squares[j] += row[j] * row[j];
+            }
+        }
+        for (size_t j = 0; j < here; j++)
+            total += squares[j];
+    }
+    return total;
+}
+
 /* The sample without its part along the axis: fitted rows (centred) first, held rows behind.
  * Returns the variance of the fitted rows over all dimensions. */
 static double split_sample(fingerprint *f) {
     size_t dim = f->dim, fitted = 0, held = f->fitted;
-    double total = 0;
     for (size_t i = 0; i < f->builder->sampled; i++) {
         const float *row = f->builder->sample + i * dim;
         int out = f->held && i % HELD_OUT == HELD_OUT - 1;
@@ -220,17 +245,7 @@ static double split_sample(fingerprint *f) {
         for (size_t j = 0; j < dim; j++)
             to[j] = row[j] - along * f->axis[j];
     }
-    for (size_t j = 0; j < dim; j++) {
-        double mean = 0;
-        for (size_t i = 0; i < f->fitted; i++)
-            mean += f->rows[i * dim + j];
-        mean /= (double)f->fitted;
-        for (size_t i = 0; i < f->fitted; i++) {
-            f->rows[i * dim + j] -= mean;
-            total += f->rows[i * dim + j] * f->rows[i * dim + j];
-        }
-    }
-    return total / (double)f->fitted;
+    return centre_columns(f->rows, f->fitted, dim) / (double)f->fitted;
 }
 
 /* The first `kept` eigenvalues and directions of the covariance of the fitted rows, from whichever of

@@ -358,12 +358,13 @@ vecna_status vni_choose_try(vni_comparison *c, vecna_recipe recipe, vecna_error 
             status = vni_translate_block(
                 &h->basis, vecna_view_dense(h->projected, h->count, h->basis.rank), c->block,
                 (vni_means){0},
-                vecna_matrix_dense(c->translated + h->first * c->dim, h->count, c->dim), pool, err);
+                vecna_matrix_dense(c->translated + h->first * c->dim, h->count, c->dim), NULL, pool,
+                err);
         }
         if (!status && h->asked) {
             status = vni_translate_block(
                 &h->basis, vecna_view_dense(h->asked, c->queries, h->basis.rank), c->block,
-                (vni_means){0}, vecna_matrix_dense(c->asked, c->queries, c->dim), pool, err);
+                (vni_means){0}, vecna_matrix_dense(c->asked, c->queries, c->dim), NULL, pool, err);
         }
         if (!status && recipe.method == VECNA_METHOD_MEMORY) {
             status = vni_choose_remember(c, h, &recipe, err);

@@ -378,7 +378,7 @@ static void find_limits(vni_confidence_model *m, const double *features, size_t 
 
 /* Share of each row's native neighbours, among the held rows, that its translation has too. */
 static vecna_status find_recall(const reference *r, const float *translated, double *recall,
-                                vecna_error *err) {
+                                vecna_pool *pool, vecna_error *err) {
     const size_t rows = r->rows, depth = vni_depth(rows), wide = depth + 1;
     vecna_status status = VECNA_ERR_MEMORY;
     int64_t *lists = vecna_allocate(r->allocator, 2 * rows * wide, sizeof *lists);
@@ -386,10 +386,10 @@ static vecna_status find_recall(const reference *r, const float *translated, dou
         return vecna_error_set(err, status, -1, "no memory for the neighbours of held rows");
     }
     const vecna_view native = vecna_view_dense(r->target, rows, r->target_dim);
-    status = vni_top(native, native, wide, lists, NULL, r->allocator, err);
+    status = vni_top(native, native, wide, lists, pool, r->allocator, err);
     status = status ? status
                     : vni_top(native, vecna_view_dense(translated, rows, r->target_dim), wide,
-                              lists + rows * wide, NULL, r->allocator, err);
+                              lists + rows * wide, pool, r->allocator, err);
     for (size_t i = 0; i < rows && !status; i++) {
         int64_t *truth = lists + i * wide, *found = lists + (rows + i) * wide;
         size_t kept = 0, asked = 0;
@@ -438,7 +438,8 @@ static vecna_status fit_model(vni_confidence_model *m, const double *features, d
 }
 
 vecna_status vni_confidence_fit(vni_held *held, const float *lengths,
-                                const vecna_allocator *allocator, vecna_error *err) {
+                                const vecna_allocator *allocator, vecna_pool *pool,
+                                vecna_error *err) {
     const size_t rows = held->rows, p = held->source_dim, q = held->target_dim;
     reference r = {.memory = NULL};
     double *numbers = NULL;
@@ -458,7 +459,7 @@ vecna_status vni_confidence_fit(vni_held *held, const float *lengths,
     }
     vni_held_rows(held, 0, copies);
     vni_held_rows(held, 2, copies + rows * p);
-    vni_normalise(vecna_matrix_dense(copies + rows * p, rows, q), NULL); /* as rows that come */
+    vni_normalise(vecna_matrix_dense(copies + rows * p, rows, q), pool); /* as rows that come */
     double *terms = numbers + rows * VNI_FEATURES, *cosine = terms + rows * VNI_TERMS;
     double *recall = cosine + rows;
     feature_job job = {.reference = &r,
@@ -467,8 +468,8 @@ vecna_status vni_confidence_fit(vni_held *held, const float *lengths,
                        .lengths = lengths,
                        .own = 1,
                        .features = numbers};
-    status = find_features(&job, NULL, err);
-    status = status ? status : find_recall(&r, copies + rows * p, recall, err);
+    status = find_features(&job, pool, err);
+    status = status ? status : find_recall(&r, copies + rows * p, recall, pool, err);
     held->model.cosine_mean = 0;
     for (size_t i = 0; i < rows && !status; i++) {
         cosine[i] = 1 - (double)r.error[i];

@@ -180,6 +180,7 @@ static vecna_status translate_fold(vni_fitting *f, const fold_map *map, size_t f
             vecna_matrix in = vecna_matrix_dense(room, here, p);
             vecna_matrix middle = vecna_matrix_dense(room + most * p, here, basis->rank);
             vecna_matrix out = vecna_matrix_dense(middle.data + most * basis->rank, here, q);
+            float *lengths = out.data + most * q;
             if (!here) {
                 break;
             }
@@ -187,14 +188,9 @@ static vecna_status translate_fold(vni_fitting *f, const fold_map *map, size_t f
             status = vni_project(basis, vecna_matrix_view(in), means, middle, f->options.pool, err);
             status = status ? status
                             : vni_translate_block(basis, vecna_matrix_view(middle), map->block,
-                                                  means, out, f->options.pool, err);
-            float *lengths = out.data + most * q;
-            if (!status && !side) {
-                status = vni_block_lengths(basis, vecna_matrix_view(middle), map->block, means,
-                                           lengths, f->options.pool, err);
-                for (size_t k = 0; k < here && !status; k++) {
-                    f->lengths[(slot - 1) * count + listed[k]] = lengths[k];
-                }
+                                                  means, out, lengths, f->options.pool, err);
+            for (size_t k = 0; k < here && !status && !side; k++) {
+                f->lengths[(slot - 1) * count + listed[k]] = lengths[k];
             }
             if (!status && map->memory) {
                 status = vni_memory_correct(map->memory, vecna_matrix_view(in), out,

@@ -45,7 +45,8 @@ static vecna_status hold_rows(const vni_fitting *f, vecna_map *map, vecna_error 
                                   .growth = f->growth,
                                   .length_growth = f->length_growth,
                                   .role = f->options.role,
-                                  .allocator = f->allocator};
+                                  .allocator = f->allocator,
+                                  .pool = f->options.pool};
     status = vni_held_fit(&input, map->allocator, &map->held, err);
 done:
     vecna_release(f->allocator, list);

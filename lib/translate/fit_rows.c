@@ -16,44 +16,82 @@ enum {
 
 /* ---- 1 check and copy ------------------------------------------------------------------------ */
 
+/* Rows on their way into the fit: squared lengths first, then the copy. */
+typedef struct taking {
+    vecna_view from;
+    double *squares; /* (rows) */
+    float *copy;     /* (rows, dim) */
+    int unit;        /* copied at length 1 */
+} taking;
+
+static void measure_some(void *user, size_t begin, size_t end, size_t worker) {
+    const taking *t = user;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const float *row = t->from.data + i * t->from.stride;
+        t->squares[i] = vni_dot(row, row, t->from.dim);
+    }
+}
+
+static void copy_some(void *user, size_t begin, size_t end, size_t worker) {
+    const taking *t = user;
+    const size_t dim = t->from.dim;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const float *row = t->from.data + i * t->from.stride;
+        const float scale = t->unit ? (float)(1 / sqrt(t->squares[i])) : 1;
+        for (size_t j = 0; j < dim; j++) {
+            t->copy[i * dim + j] = row[j] * scale;
+        }
+    }
+}
+
 /* 1 in *unit when all rows have nearly length 1. */
-static vecna_status check_rows(vecna_view view, const char *name, int *unit, vecna_error *err) {
+static vecna_status check_rows(const taking *t, const char *name, int *unit, vecna_error *err) {
     *unit = 1;
-    for (size_t i = 0; i < view.rows; i++) {
-        double square = vni_dot(view.data + i * view.stride, view.data + i * view.stride, view.dim);
-        if (!isfinite(square)) {
+    for (size_t i = 0; i < t->from.rows; i++) {
+        if (!isfinite(t->squares[i])) {
             return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
                                    "row %zu of the %s holds NaN, infinity or numbers too large: "
                                    "remove it from both sides",
                                    i, name);
         }
-        if (!(square > 0)) {
+        if (!(t->squares[i] > 0)) {
             return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
                                    "row %zu of the %s is all zero: remove it from both sides", i,
                                    name);
         }
-        *unit = *unit && fabs(sqrt(square) - 1) < UNIT_TOLERANCE;
+        *unit = *unit && fabs(sqrt(t->squares[i]) - 1) < UNIT_TOLERANCE;
     }
     return VECNA_OK;
 }
 
-static vecna_status copy_rows(const vni_fitting *f, vecna_view view, int unit, float **out,
-                              vecna_error *err) {
+/* Check rows and copy them, at length 1 when `rule` says so or, AS_THEY_ARE, when all nearly have it. */
+enum { AS_THEY_ARE = -1, ANY_LENGTH, UNIT_LENGTH };
+
+static vecna_status take(const vni_fitting *f, vecna_view view, const char *name, int rule,
+                         int *unit, float **out, vecna_error *err) {
     size_t floats;
-    *out = vecna_size_mul(view.rows, view.dim, &floats)
-               ? vecna_allocate(f->allocator, floats, sizeof(float))
-               : NULL;
-    if (!*out) {
-        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to copy %zu rows", view.rows);
+    taking t = {.from = view};
+    vecna_status status = VECNA_ERR_MEMORY;
+    t.squares = vecna_allocate(f->allocator, view.rows, sizeof *t.squares);
+    t.copy = vecna_size_mul(view.rows, view.dim, &floats)
+                 ? vecna_allocate(f->allocator, floats, sizeof(float))
+                 : NULL;
+    *out = t.copy;
+    if (!t.squares || !t.copy) {
+        vecna_error_set(err, status, -1, "no memory to copy %zu rows", view.rows);
+        goto done;
     }
-    vecna_matrix copy = vecna_matrix_dense(*out, view.rows, view.dim);
-    for (size_t i = 0; i < view.rows; i++) {
-        memcpy(copy.data + i * view.dim, view.data + i * view.stride, view.dim * sizeof(float));
+    vecna_pool_run(f->options.pool, view.rows, 64, measure_some, &t);
+    status = check_rows(&t, name, unit, err);
+    if (!status) {
+        t.unit = rule == AS_THEY_ARE ? *unit : rule;
+        vecna_pool_run(f->options.pool, view.rows, 64, copy_some, &t);
     }
-    if (unit) {
-        vni_normalise(copy, f->options.pool);
-    }
-    return VECNA_OK;
+done:
+    vecna_release(f->allocator, t.squares);
+    return status;
 }
 
 static vecna_status check_shapes(vecna_view source, vecna_view target,
@@ -126,14 +164,18 @@ vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, vecna_view tar
     const vecna_translate_queries *q = &f->options.queries;
     int target_unit = 0, ignored;
     vecna_status status = check_shapes(source, target, &f->options, err);
-    status = status ? status : check_rows(source, "source", &f->source_normalized, err);
-    status = status ? status : check_rows(target, "target", &target_unit, err);
-    status = status ? status : check_rows(q->source, "source queries", &ignored, err);
-    status = status ? status : check_rows(q->target, "target queries", &ignored, err);
-    status = status ? status : copy_rows(f, source, f->source_normalized, &f->source, err);
-    status = status ? status : copy_rows(f, target, target_unit, &f->target, err);
-    status = status ? status : copy_rows(f, q->source, f->source_normalized, &f->query_source, err);
-    status = status ? status : copy_rows(f, q->target, 1, &f->query_target, err);
+    status = status
+                 ? status
+                 : take(f, source, "source", AS_THEY_ARE, &f->source_normalized, &f->source, err);
+    status =
+        status ? status : take(f, target, "target", AS_THEY_ARE, &target_unit, &f->target, err);
+    status = status ? status
+                    : take(f, q->source, "source queries",
+                           f->source_normalized ? UNIT_LENGTH : ANY_LENGTH, &ignored,
+                           &f->query_source, err);
+    status =
+        status ? status
+               : take(f, q->target, "target queries", UNIT_LENGTH, &ignored, &f->query_target, err);
     if (status) {
         return status;
     }

@@ -88,32 +88,6 @@ double vni_mean_largest(const float *numbers, size_t total, size_t count, size_t
     return filled ? sum / (double)filled : 0;
 }
 
-vecna_status vni_block_lengths(const vni_basis *basis, vecna_view projected, const double *block,
-                               vni_means means, float *out, vecna_pool *pool, vecna_error *err) {
-    const size_t r = basis->rank, q = basis->target_dim;
-    const double *mean = means.target ? means.target : basis->target_mean;
-    float *factor = vecna_allocate(basis->allocator, r * q + projected.rows * q, sizeof *factor);
-    if (!factor) {
-        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu directions", r);
-    }
-    float *product = factor + r * q;
-    for (size_t i = 0; i < r * q; i++) {
-        factor[i] = (float)block[i];
-    }
-    vecna_status status = vni_product(projected, vecna_view_dense(factor, r, q),
-                                      vecna_matrix_dense(product, projected.rows, q), pool, err);
-    for (size_t i = 0; i < projected.rows && !status; i++) {
-        double square = 0;
-        for (size_t j = 0; j < q; j++) {
-            const double value = (double)product[i * q + j] + mean[j];
-            square += value * value;
-        }
-        out[i] = (float)sqrt(square);
-    }
-    vecna_release(basis->allocator, factor);
-    return status;
-}
-
 vecna_status vni_held_fit(const vni_held_input *input, const vecna_allocator *map_allocator,
                           vni_held **out, vecna_error *err) {
     vni_held *held = NULL;
@@ -128,7 +102,7 @@ vecna_status vni_held_fit(const vni_held_input *input, const vecna_allocator *ma
     keep_rows(input->source, held->source, held->scales);
     keep_rows(input->native, held->target, held->scales + held->rows);
     keep_rows(input->translated, held->translated, held->scales + 2 * held->rows);
-    status = vni_confidence_fit(held, input->lengths, input->allocator, err);
+    status = vni_confidence_fit(held, input->lengths, input->allocator, input->pool, err);
     held->model.cosine[0] += input->growth; /* a new row is translated by the delivered map */
     held->model.cosine_mean += input->growth;
     held->model.mean[VNI_LENGTH] += input->length_growth;

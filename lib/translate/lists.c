@@ -5,10 +5,20 @@
 #include <math.h>
 #include <string.h>
 
+/* Sixteen sums side by side: one alone is a chain in which each addition waits for the one before. */
 double vni_dot(const float *a, const float *b, size_t dim) {
-    double sum = 0;
-    for (size_t j = 0; j < dim; j++) {
-        sum += (double)a[j] * (double)b[j];
+    double lanes[16] = {0}, sum = 0;
+    size_t j = 0;
+    for (; j + 16 <= dim; j += 16) {
+        for (size_t k = 0; k < 16; k++) {
+            lanes[k] += (double)a[j + k] * (double)b[j + k];
+        }
+    }
+    for (; j < dim; j++) {
+        lanes[0] += (double)a[j] * (double)b[j];
+    }
+    for (size_t k = 0; k < 16; k++) {
+        sum += lanes[k];
     }
     return sum;
 }
@@ -73,9 +83,36 @@ done:
     return status;
 }
 
+/* Products on their way to translations: the mean is added, the length taken off and kept. */
+typedef struct finishing {
+    vecna_matrix rows;
+    const double *mean;
+    float *lengths; /* or NULL */
+} finishing;
+
+static void finish_rows(void *user, size_t begin, size_t end, size_t worker) {
+    const finishing *job = user;
+    const size_t dim = job->rows.dim;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        float *row = job->rows.data + i * job->rows.stride;
+        for (size_t j = 0; j < dim; j++) {
+            row[j] += (float)job->mean[j];
+        }
+        const double length = sqrt(vni_dot(row, row, dim));
+        const float scale = length > 0 ? (float)(1 / length) : 0;
+        for (size_t j = 0; j < dim; j++) {
+            row[j] *= scale;
+        }
+        if (job->lengths) {
+            job->lengths[i] = (float)length;
+        }
+    }
+}
+
 vecna_status vni_translate_block(const vni_basis *basis, vecna_view projected, const double *block,
-                                 vni_means means, vecna_matrix out, vecna_pool *pool,
-                                 vecna_error *err) {
+                                 vni_means means, vecna_matrix out, float *lengths,
+                                 vecna_pool *pool, vecna_error *err) {
     const size_t r = basis->rank;
     const size_t q = basis->target_dim;
     const double *mean = means.target ? means.target : basis->target_mean;
@@ -87,13 +124,9 @@ vecna_status vni_translate_block(const vni_basis *basis, vecna_view projected, c
         factor[i] = (float)block[i];
     }
     vecna_status status = vni_product(projected, vecna_view_dense(factor, r, q), out, pool, err);
-    for (size_t i = 0; i < projected.rows && !status; i++) {
-        for (size_t j = 0; j < q; j++) {
-            out.data[i * out.stride + j] += (float)mean[j];
-        }
-    }
     if (!status) {
-        vni_normalise(out, pool);
+        finishing job = {out, mean, lengths};
+        vecna_pool_run(out.rows * q < 1u << 18 ? NULL : pool, out.rows, 64, finish_rows, &job);
     }
     vecna_release(basis->allocator, factor);
     return status;

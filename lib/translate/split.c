@@ -156,18 +156,35 @@ static int near_duplicates(const vni_pairs *pairs, size_t a, size_t b, double co
                           t->dim) >= cosine;
 }
 
+static size_t bits_of(const uint64_t *signs, size_t table) {
+    const size_t first = table * TABLE_BITS, word = first / 64, shift = first % 64;
+    uint64_t bits = signs[word] >> shift;
+    if (shift + TABLE_BITS > 64) {
+        bits |= signs[word + 1] << (64 - shift);
+    }
+    return bits & ((1u << TABLE_BITS) - 1);
+}
+
+/* Rows by their bits of a table, then by their place: counted, not compared. */
+static void sort_by_table(const uint64_t *signs, size_t table, size_t rows, keyed *sorted) {
+    size_t start[(1u << TABLE_BITS) + 1] = {0};
+    for (size_t i = 0; i < rows; i++) {
+        start[bits_of(signs + i * SIGN_WORDS, table) + 1]++;
+    }
+    for (size_t key = 0; key < 1u << TABLE_BITS; key++) {
+        start[key + 1] += start[key];
+    }
+    for (size_t i = 0; i < rows; i++) {
+        const size_t key = bits_of(signs + i * SIGN_WORDS, table);
+        sorted[start[key]++] = (keyed){key, i};
+    }
+}
+
 /* Join near-duplicates that share one table's bits. */
 static void join_table(const vni_pairs *pairs, const uint64_t *signs, size_t table, double cosine,
                        keyed *sorted, size_t *parent) {
     const size_t rows = pairs->source.rows;
-    for (size_t i = 0; i < rows; i++) {
-        uint64_t key = 0;
-        for (size_t b = table * TABLE_BITS; b < (table + 1) * TABLE_BITS; b++) {
-            key = key << 1 | (signs[i * SIGN_WORDS + b / 64] >> (b % 64) & 1);
-        }
-        sorted[i] = (keyed){key, i};
-    }
-    qsort(sorted, rows, sizeof *sorted, compare_keyed);
+    sort_by_table(signs, table, rows, sorted);
     for (size_t i = 0; i < rows; i++) {
         size_t last = i + BUCKET_LOOK < rows ? i + BUCKET_LOOK : rows - 1;
         for (size_t j = i + 1; j <= last && sorted[j].key == sorted[i].key; j++) {

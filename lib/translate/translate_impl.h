@@ -330,12 +330,12 @@ VECNA_CHECK vecna_status vni_top(vecna_view corpus, vecna_view queries, size_t k
                                  vecna_pool *pool, const vecna_allocator *allocator,
                                  vecna_error *err);
 /* out = (in - source mean) vectors, then block, plus target mean, then unit length: what a map
- * does, for many blocks over one projection. */
+ * does, for many blocks over one projection. lengths (rows) or NULL: what was divided by. */
 VECNA_CHECK vecna_status vni_project(const vni_basis *basis, vecna_view in, vni_means means,
                                      vecna_matrix out, vecna_pool *pool, vecna_error *err);
 VECNA_CHECK vecna_status vni_translate_block(const vni_basis *basis, vecna_view projected,
                                              const double *block, vni_means means, vecna_matrix out,
-                                             vecna_pool *pool, vecna_error *err);
+                                             float *lengths, vecna_pool *pool, vecna_error *err);
 /* Rows to length 1; a zero row stays. */
 void vni_normalise(vecna_matrix rows, vecna_pool *pool);
 /* Copy listed rows. */

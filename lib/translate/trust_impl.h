@@ -72,6 +72,7 @@ typedef struct vni_held_input {
     double length_growth; /* the same of the mean length */
     vecna_role role;
     const vecna_allocator *allocator; /* of the fit */
+    vecna_pool *pool;
 } vni_held_input;
 
 /* Learn both from the rows; *out stays NULL where they are too few. map_allocator owns *out. */
@@ -81,15 +82,12 @@ VECNA_CHECK vecna_status vni_held_fit(const vni_held_input *input,
 
 /* confidence.c: fill held->model, from the rows that it keeps. */
 VECNA_CHECK vecna_status vni_confidence_fit(vni_held *held, const float *lengths,
-                                            const vecna_allocator *allocator, vecna_error *err);
+                                            const vecna_allocator *allocator, vecna_pool *pool,
+                                            vecna_error *err);
 /* scores.c: fill held->curve and what stands beside it. */
 VECNA_CHECK vecna_status vni_scores_fit(vni_held *held, const vecna_allocator *allocator,
                                         vecna_error *err);
 /* Mean of the largest `count` numbers, but for number `but` (SIZE_MAX: none). */
 double vni_mean_largest(const float *numbers, size_t total, size_t count, size_t but);
-/* |projected block + mean| of each row: what vni_translate_block divides by. */
-VECNA_CHECK vecna_status vni_block_lengths(const vni_basis *basis, vecna_view projected,
-                                           const double *block, vni_means means, float *out,
-                                           vecna_pool *pool, vecna_error *err);
 
 #endif
