@@ -187,14 +187,17 @@ typedef vecna_status block_visitor(void *user, const loaded *file, const vecna_b
 vecna_status load_visiting(const char *path, const vecna_format_options *options,
                            block_visitor *visit, void *user, loaded *out, vecna_error *err);
 
-/* Ids, texts and judgements for vectors that lie in a file without them: for each row a line, a
- * JSON object with "id", "text" and "relevant" as far as it has them, or plain text. */
-vecna_status load_texts(const char *path, loaded *into, vecna_error *err);
+/* Ids, texts and judgements for vectors that lie in a file without them: for each row a line. When the
+ * first line that is not empty is a JSON object all are, with "id", "text" (or what `names` calls
+ * them) and "relevant" as far as they have them; otherwise all are plain text. */
+vecna_status load_texts(const char *path, const vecna_format_options *names, loaded *into,
+                        vecna_error *err);
 
 /* The same of listed rows alone (ascending), kept in their order: a file of any size goes past.
  *   vectors_path  stands in messages */
-vecna_status load_texts_of(const char *path, const char *vectors_path, const size_t *rows,
-                           size_t count, loaded *out, vecna_error *err);
+vecna_status load_texts_of(const char *path, const vecna_format_options *names,
+                           const char *vectors_path, const size_t *rows, size_t count, loaded *out,
+                           vecna_error *err);
 
 /* A whole file in memory, to be freed; not NUL-terminated. */
 vecna_status read_file(const char *path, char **data, size_t *bytes, vecna_error *err);

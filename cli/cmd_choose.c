@@ -174,7 +174,9 @@ static vecna_status find_texts(choose_job *job, vecna_error *err) {
         rows[i] = (size_t)job->candidates[job->chosen[i]].row;
     if (status == VECNA_OK) {
         qsort(rows, count, sizeof *rows, compare_rows);
-        status = load_texts_of(job->options->texts, job->path, rows, count, &job->texts, err);
+        const vecna_format_options names = format_options(&job->options->input);
+        status =
+            load_texts_of(job->options->texts, &names, job->path, rows, count, &job->texts, err);
     }
     for (size_t i = 0; i < count && status == VECNA_OK; i++) {
         size_t row = (size_t)job->candidates[job->chosen[i]].row;

@@ -57,7 +57,7 @@ static vecna_status load_all(distill_job *job, vecna_error *err) {
     if (status == VECNA_OK)
         status = load_vectors(o->text_vectors, &format, &job->texts, err);
     if (status == VECNA_OK && o->texts)
-        status = load_texts(o->texts, &job->texts, err);
+        status = load_texts(o->texts, &format, &job->texts, err);
     return status == VECNA_OK ? list_passages(job, err) : status;
 }
 

@@ -41,14 +41,15 @@ static vecna_status load_part(const eval_options *o, const char *path, const loa
 
 static vecna_status load_all(eval_job *job, const char *const *paths, vecna_error *err) {
     const eval_options *o = job->options;
+    const vecna_format_options names = format_options(&o->input);
     const loaded *native_corpus, *native_queries;
     vecna_status status = load_part(o, paths[0], NULL, &job->corpus, err);
     if (status == VECNA_OK && o->corpus_texts)
-        status = load_texts(o->corpus_texts, &job->corpus, err);
+        status = load_texts(o->corpus_texts, &names, &job->corpus, err);
     if (status == VECNA_OK)
         status = load_part(o, paths[1], NULL, &job->queries, err);
     if (status == VECNA_OK && o->query_texts)
-        status = load_texts(o->query_texts, &job->queries, err);
+        status = load_texts(o->query_texts, &names, &job->queries, err);
     if (status == VECNA_OK)
         status = check_same_dim(&job->corpus, &job->queries, err);
     if (status == VECNA_OK)

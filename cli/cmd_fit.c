@@ -84,7 +84,7 @@ static vecna_status load_queries(fit_job *job, vecna_error *err) {
     if (status == VECNA_OK)
         status = load_vectors(o->queries_target, &format, &job->queries_target, err);
     if (status == VECNA_OK && o->queries_texts)
-        status = load_texts(o->queries_texts, &job->queries_source, err);
+        status = load_texts(o->queries_texts, &format, &job->queries_source, err);
     if (status != VECNA_OK)
         return status;
     if (job->queries_source.vectors.rows != job->queries_target.vectors.rows)

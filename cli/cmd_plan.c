@@ -333,7 +333,7 @@ static vecna_status judge_corpus(plan_job *job, const char *path, vecna_error *e
         progress_end(&job->meter);
     }
     if (status == VECNA_OK && o->texts)
-        status = load_texts(o->texts, &job->corpus, err);
+        status = load_texts(o->texts, &format, &job->corpus, err);
     if (status == VECNA_OK)
         qsort(job->rows, job->corpus.vectors.rows, sizeof *job->rows, compare_rows);
     return status;

@@ -390,7 +390,7 @@ static int run_plot(plot_job *job) {
     if (status == VECNA_OK)
         status = check_finite(job->path, vecna_matrix_view(job->file.vectors), 0, &err);
     if (status == VECNA_OK && o->texts)
-        status = load_texts(o->texts, &job->file, &err);
+        status = load_texts(o->texts, &format, &job->file, &err);
     if (status == VECNA_OK)
         status = pick_rows(job, &err);
     if (status == VECNA_OK)

@@ -253,7 +253,7 @@ vecna_status load_queries(search_job *job, const char *path, vecna_error *err) {
     vecna_format_options format = format_options(&job->options->input);
     vecna_status status = load_vectors(path, &format, &job->asked, err);
     if (status == VECNA_OK && job->options->query_texts)
-        status = load_texts(job->options->query_texts, &job->asked, err);
+        status = load_texts(job->options->query_texts, &format, &job->asked, err);
     if (status == VECNA_OK)
         status = check_finite(path, vecna_matrix_view(job->asked.vectors), 0, err);
     if (status == VECNA_OK)
@@ -326,8 +326,10 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
                  : o->via              ? search_via(job, paths, &ranking, &err)
                  : count == 2          ? search_passing(job, paths, &ranking, &err)
                                        : search_itself(job, paths[0], &ranking, &err);
-    if (status == VECNA_OK && o->corpus_texts)
-        status = load_texts(o->corpus_texts, &job->corpus, &err);
+    if (status == VECNA_OK && o->corpus_texts) {
+        const vecna_format_options names = format_options(&o->input);
+        status = load_texts(o->corpus_texts, &names, &job->corpus, &err);
+    }
     if (status != VECNA_OK)
         exit_status = fail_with(&err);
     else if (o->json)

@@ -174,7 +174,7 @@ vecna_status load_pairs(const char *source_path, const char *target_path,
         status = pair(out, err);
     }
     if (status == VECNA_OK && texts)
-        status = load_texts(texts, &out->source, err);
+        status = load_texts(texts, format, &out->source, err);
     if (status != VECNA_OK)
         free_pairs(out);
     return status;

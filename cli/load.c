@@ -246,9 +246,25 @@ static vecna_status keep_token(loaded *file, const vecna_json_token *token, char
     return VECNA_OK;
 }
 
-/* "id", "text" and "relevant" of one JSON object; its other members are passed over. */
-static vecna_status keep_object(loaded *file, const char *line, size_t bytes, size_t row,
+/* A file of texts while its lines are read. */
+typedef struct text_lines {
+    const char *path;
+    const char *id_field, *text_field;
+    loaded *file;
+    enum { LINES_UNKNOWN, LINES_JSON, LINES_PLAIN } kind;
+} text_lines;
+
+static text_lines text_lines_of(const char *path, const vecna_format_options *names, loaded *file) {
+    return (text_lines){.path = path,
+                        .id_field = names->id_field ? names->id_field : "id",
+                        .text_field = names->text_field ? names->text_field : "text",
+                        .file = file};
+}
+
+/* Id, text and "relevant" of one JSON object; its other members are passed over. */
+static vecna_status keep_object(const text_lines *lines, const char *line, size_t bytes, size_t row,
                                 vecna_error *err) {
+    loaded *file = lines->file;
     vecna_json json;
     vecna_json_token key, value, raw;
     vecna_status status;
@@ -264,9 +280,9 @@ static vecna_status keep_object(loaded *file, const char *line, size_t bytes, si
             status = vecna_json_skip(&json, &value, &raw, err);
         if (status != VECNA_OK || value.kind == VECNA_JSON_NULL)
             continue;
-        if (vecna_json_is(&key, "id"))
+        if (vecna_json_is(&key, lines->id_field))
             status = keep_token(file, &value, &file->ids[row], err);
-        else if (vecna_json_is(&key, "text"))
+        else if (vecna_json_is(&key, lines->text_field))
             status = keep_token(file, &value, &file->texts[row], err);
         else if (vecna_json_is(&key, "relevant"))
             status = keep_text(file, raw.text, raw.bytes, &file->relevant[row], err);
@@ -274,17 +290,41 @@ static vecna_status keep_object(loaded *file, const char *line, size_t bytes, si
     return status;
 }
 
-static vecna_status keep_line(loaded *file, const char *path, const char *line, size_t bytes,
+/* Texts may begin with a brace too; an object's is followed by a name or the end. */
+static bool is_object(const char *line, size_t bytes) {
+    size_t at = 1;
+    while (at < bytes && (line[at] == ' ' || line[at] == '\t'))
+        at++;
+    return line[0] == '{' && at < bytes && (line[at] == '"' || line[at] == '}');
+}
+
+/* One line of the file, `number` from 1, as the row-th text. */
+static vecna_status keep_line(text_lines *lines, const char *line, size_t bytes, size_t number,
                               size_t row, vecna_error *err) {
     vecna_error inner = {VECNA_OK, -1, ""};
+    vecna_status status = VECNA_OK;
+    if (lines->kind != LINES_JSON)
+        status = keep_text(lines->file, line, bytes, &lines->file->texts[row], &inner);
+    else if (bytes > 0 && line[0] != '{')
+        status = vecna_error_set(&inner, VECNA_ERR_FORMAT, -1,
+                                 "not a JSON object, as the lines before it are");
+    else if (bytes > 0)
+        status = keep_object(lines, line, bytes, row, &inner);
+    return status == VECNA_OK
+               ? VECNA_OK
+               : vecna_error_set(err, inner.status, (int64_t)number, "%s, line %zu: %s",
+                                 lines->path, number, inner.message);
+}
+
+/* A line without what ends it, which tells what the lines of its file are if that is not known yet. */
+static size_t look_at_line(text_lines *lines, const char *line, size_t bytes) {
+    if (bytes > 0 && line[bytes - 1] == '\n')
+        bytes--;
     if (bytes > 0 && line[bytes - 1] == '\r')
         bytes--;
-    if (bytes == 0 || line[0] != '{')
-        return keep_text(file, line, bytes, &file->texts[row], err);
-    if (keep_object(file, line, bytes, row, &inner) == VECNA_OK)
-        return VECNA_OK;
-    return vecna_error_set(err, inner.status, (int64_t)row + 1, "%s, line %zu: %s", path, row + 1,
-                           inner.message);
+    if (bytes > 0 && lines->kind == LINES_UNKNOWN)
+        lines->kind = is_object(line, bytes) ? LINES_JSON : LINES_PLAIN;
+    return bytes;
 }
 
 vecna_status read_file(const char *path, char **data, size_t *bytes, vecna_error *err) {
@@ -333,10 +373,12 @@ static vecna_status clear_texts(loaded *file, vecna_error *err) {
     return file->ids && file->texts && file->relevant ? VECNA_OK : no_memory(file->path, err);
 }
 
-vecna_status load_texts(const char *path, loaded *into, vecna_error *err) {
+vecna_status load_texts(const char *path, const vecna_format_options *names, loaded *into,
+                        vecna_error *err) {
     size_t bytes = 0, row = 0;
     size_t rows = into->vectors.rows;
     char *data = NULL;
+    text_lines lines = text_lines_of(path, names, into);
     vecna_status status = read_file(path, &data, &bytes, err);
 
     if (status == VECNA_OK)
@@ -344,8 +386,9 @@ vecna_status load_texts(const char *path, loaded *into, vecna_error *err) {
     for (size_t at = 0; status == VECNA_OK && at < bytes && row <= rows; row++) {
         const char *end = memchr(data + at, '\n', bytes - at);
         size_t length = end ? (size_t)(end - data) - at : bytes - at;
+        size_t bare = look_at_line(&lines, data + at, length);
         if (row < rows)
-            status = keep_line(into, path, data + at, length, row, err);
+            status = keep_line(&lines, data + at, bare, row + 1, row, err);
         at += length + 1;
     }
     if (status == VECNA_OK && row != rows)
@@ -359,37 +402,36 @@ vecna_status load_texts(const char *path, loaded *into, vecna_error *err) {
 }
 
 /* The lines of listed rows, one after another in the order of the file; the others are passed over. */
-static vecna_status keep_listed(FILE *file, const char *path, const size_t *rows, size_t count,
-                                loaded *into, vecna_error *err) {
+static vecna_status keep_listed(FILE *file, text_lines *lines, const size_t *rows, size_t count,
+                                vecna_error *err) {
     char *line = NULL;
     size_t room = 0, kept = 0;
     vecna_status status = VECNA_OK;
     for (size_t number = 0; kept < count && status == VECNA_OK; number++) {
         ssize_t got = getline(&line, &room, file);
-        vecna_error inner = {VECNA_OK, -1, ""};
         if (got < 0) {
             status =
                 vecna_error_set(err, VECNA_ERR_DIM, -1,
                                 "%s has %zu lines, and row %zu was chosen; it must have a line "
                                 "for each row of %s",
-                                path, number, rows[kept], into->path);
+                                lines->path, number, rows[kept], lines->file->path);
             break;
         }
+        const size_t bare = look_at_line(lines, line, (size_t)got);
         if (number != rows[kept])
             continue;
-        status = keep_line(into, path, line, (size_t)got - (line[got - 1] == '\n'), kept, &inner);
-        if (status != VECNA_OK)
-            vecna_error_set(err, status, (int64_t)number + 1, "%s, line %zu: %s", path, number + 1,
-                            inner.message);
+        status = keep_line(lines, line, bare, number + 1, kept, err);
         kept++;
     }
     free(line);
     return status;
 }
 
-vecna_status load_texts_of(const char *path, const char *vectors_path, const size_t *rows,
-                           size_t count, loaded *out, vecna_error *err) {
+vecna_status load_texts_of(const char *path, const vecna_format_options *names,
+                           const char *vectors_path, const size_t *rows, size_t count, loaded *out,
+                           vecna_error *err) {
     loaded file = {.path = vectors_path, .vectors = {NULL, count, 0, 0}};
+    text_lines lines = text_lines_of(path, names, &file);
     FILE *opened = fopen(path, "rb");
     vecna_status status;
     if (opened == NULL)
@@ -397,7 +439,7 @@ vecna_status load_texts_of(const char *path, const char *vectors_path, const siz
     file.arena = calloc(1, sizeof *file.arena);
     status = file.arena ? clear_texts(&file, err) : no_memory(path, err);
     if (status == VECNA_OK)
-        status = keep_listed(opened, path, rows, count, &file, err);
+        status = keep_listed(opened, &lines, rows, count, err);
     fclose(opened);
     if (status != VECNA_OK) {
         unload(&file);

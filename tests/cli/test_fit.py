@@ -130,6 +130,21 @@ def test_texts_beside_the_vectors_group_duplicates(vecna, tmp_path):
     assert "few.jsonl" in err and "fewer lines" in err
     (tmp_path / "bad.jsonl").write_text('{"id":1}\n{"id":\n' * 120)
     assert "line 2" in vecna("fit", *files, "--texts", tmp_path / "bad.jsonl", status=1).err
+    (tmp_path / "mixed.jsonl").write_text('{"id":1}\nplain\n' * 120)
+    assert "line 2: not a JSON object" in vecna("fit", *files, "--texts", tmp_path / "mixed.jsonl", status=1).err
+
+
+def test_texts_may_have_other_names_and_be_plain_with_a_brace(vecna, tmp_path):
+    source, target = (numpy.repeat(x[:60], 4, axis=0) for x in (SOURCE, TARGET))
+    rng = numpy.random.default_rng(2)
+    numpy.save(tmp_path / "s.npy", unit(source + 0.3 * rng.standard_normal(source.shape)))
+    numpy.save(tmp_path / "t.npy", unit(target + 0.3 * rng.standard_normal(target.shape)))
+    files = tmp_path / "s.npy", tmp_path / "t.npy", "-o", tmp_path / "m.vecna", "--json", *QUICK
+    (tmp_path / "named.jsonl").write_text("".join(json.dumps({"body": f"text {i // 4}"}) + "\n" for i in range(240)))
+    named = vecna("fit", *files, "--texts", tmp_path / "named.jsonl", "--text-field", "body", status=None).fitted()
+    assert named["groups"] == 60
+    (tmp_path / "plain.txt").write_text("".join(f"{{text}} {i // 4}\n" for i in range(240)))
+    assert vecna("fit", *files, "--texts", tmp_path / "plain.txt", status=None).fitted()["groups"] == 60
 
 
 # ---- verdicts ----------------------------------------------------------------------------------------------
