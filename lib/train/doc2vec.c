@@ -108,7 +108,7 @@ size_t vni_reading_carve(vni_reading *reading, char *memory) {
     reading->rows = vni_carve(memory, &at, 2 * o->window + 1, sizeof *reading->rows);
     reading->hidden = vni_carve(memory, &at, width, sizeof *reading->hidden);
     reading->before = vni_carve(memory, &at, width, sizeof *reading->before);
-    vni_stepper_carve(&reading->stepper, memory, &at, 1 + o->negative, 2 * o->window + 1);
+    vni_stepper_carve(&reading->share.stepper, memory, &at, 1 + o->negative, 2 * o->window + 1);
     return at;
 }
 
@@ -117,7 +117,7 @@ static vecna_status make_readings(vecna_doc2vec *model, vecna_error *err) {
     model->readings = vecna_allocate_zero(model->allocator, threads, sizeof *model->readings);
     for (size_t t = 0; model->readings && t < threads; t++) {
         vni_reading *reading = &model->readings[t];
-        vni_stepper *stepper = &reading->stepper;
+        vni_stepper *stepper = &reading->share.stepper;
         reading->options = &model->options;
         reading->memory =
             vecna_allocate_zero(model->allocator, vni_reading_carve(reading, NULL) + 64, 1);
@@ -201,7 +201,7 @@ vecna_status vecna_doc2vec_new(const vecna_doc2vec_options *options, const vecna
         model->allocator = model->shared.allocator = &model->allocator_copy;
     }
     model->corpus = corpus;
-    model->loss = NAN;
+    model->progress.loss = NAN;
     model->round_words = share < ROUND_LEAST  ? ROUND_LEAST
                          : share > ROUND_MOST ? ROUND_MOST
                                               : share;
@@ -244,20 +244,21 @@ void vecna_doc2vec_free(vecna_doc2vec *model) {
 void vni_doc2vec_shuffle(vecna_doc2vec *model) {
     size_t docs = model->corpus->units, threads = model->options.threads;
     vecna_random random;
-    vecna_random_seed(&random, model->options.seed, UINT64_MAX - model->epoch);
+    vecna_random_seed(&random, model->options.seed, UINT64_MAX - model->progress.epoch);
     for (size_t i = 0; i < docs; i++)
         model->order[i] = i;
     vecna_random_shuffle(&random, model->order, docs);
     for (size_t t = 0; t < threads; t++) {
-        model->readings[t].at = docs / threads * t + docs % threads * t / threads;
-        model->readings[t].end = docs / threads * (t + 1) + docs % threads * (t + 1) / threads;
+        model->readings[t].share.at = docs / threads * t + docs % threads * t / threads;
+        model->readings[t].share.end =
+            docs / threads * (t + 1) + docs % threads * (t + 1) / threads;
         model->readings[t].offset = 0;
     }
 }
 
 static double rate_at(const vecna_doc2vec *model, uint64_t ahead) {
     double total = (double)model->corpus->tokens * (double)model->options.epochs + 1;
-    double left = 1 - (double)(model->words + ahead) / total;
+    double left = 1 - (double)(model->progress.words + ahead) / total;
     return model->options.rate * (left > RATE_LEAST ? left : RATE_LEAST);
 }
 
@@ -276,22 +277,22 @@ static int has_room(const vecna_doc2vec *model, size_t thread) {
 /* The next piece of the document that a thread is at. */
 static void train_piece(vecna_doc2vec *model, vni_reading *reading, size_t thread) {
     const vecna_corpus *corpus = model->corpus;
-    size_t doc = model->order[reading->at];
+    size_t doc = model->order[reading->share.at];
     size_t first = corpus->starts[doc] + reading->offset, left = corpus->starts[doc + 1] - first;
     size_t count = left < VNI_PIECE ? left : VNI_PIECE, kept;
-    float rate = (float)rate_at(model, reading->done * model->options.threads);
+    float rate = (float)rate_at(model, reading->share.words * model->options.threads);
     if (count > 0) {
-        kept = vni_subsample(&reading->stepper, model->keep, corpus->ids + first, count,
+        kept = vni_subsample(&reading->share.stepper, model->keep, corpus->ids + first, count,
                              reading->kept);
         vni_read_piece(reading,
                        vni_row(&model->shared.tables[VNI_DOCS],
                                vni_overlay_of(&model->shared, thread, VNI_DOCS), doc),
                        reading->kept, kept, rate);
     }
-    reading->done += count;
+    reading->share.words += count;
     reading->offset += count;
     if (count == left) {
-        reading->at++;
+        reading->share.at++;
         reading->offset = 0;
     }
 }
@@ -301,60 +302,46 @@ static void train_share(void *user, size_t begin, size_t end, size_t worker) {
     (void)worker;
     for (size_t t = begin; t < end; t++) {
         vni_reading *reading = &model->readings[t];
-        uint64_t stream = ((uint64_t)model->epoch + 1) << 48 | (uint64_t)model->round << 12 | t;
-        vni_stepper_start(&reading->stepper, model->options.seed, stream);
-        reading->done = 0;
-        while (reading->at < reading->end && reading->done < model->round_words &&
-               has_room(model, t))
+        vni_share_start(&reading->share, &model->progress, model->options.seed, t);
+        while (reading->share.at < reading->share.end &&
+               reading->share.words < model->round_words && has_room(model, t))
             train_piece(model, reading, t);
     }
 }
 
-static int close_round(vecna_doc2vec *model) {
-    uint64_t predictions = 0;
-    double loss = 0;
-    int left = 0;
-    for (size_t t = 0; t < model->options.threads; t++) {
-        const vni_reading *reading = &model->readings[t];
-        model->words += reading->done;
-        predictions += reading->stepper.loss_count;
-        loss += reading->stepper.loss_sum;
-        left |= reading->at < reading->end;
-    }
-    if (predictions > 0)
-        model->loss = loss / (double)predictions;
-    model->round++;
-    return left;
-}
-
 vecna_train_report vecna_doc2vec_report(const vecna_doc2vec *model) {
     vecna_train_report report = {
-        model->words,      (uint64_t)model->corpus->tokens * model->options.epochs,
-        model->epoch,      model->options.epochs,
-        rate_at(model, 0), model->loss};
+        model->progress.words, (uint64_t)model->corpus->tokens * model->options.epochs,
+        model->progress.epoch, model->options.epochs,
+        rate_at(model, 0),     model->progress.loss};
     return report;
+}
+
+static vni_share *share_of(void *model, size_t thread) {
+    return &((vecna_doc2vec *)model)->readings[thread].share;
+}
+
+static void start_epoch(void *model) {
+    vni_doc2vec_shuffle(model);
+}
+
+static vecna_train_report report_of(const void *model) {
+    return vecna_doc2vec_report(model);
 }
 
 vecna_status vecna_doc2vec_train(vecna_doc2vec *model, vecna_pool *pool, vecna_train_watch *watch,
                                  void *user, vecna_error *err) {
-    while (model->epoch < model->options.epochs) {
-        vecna_train_report report;
-        vecna_pool_run(pool, model->options.threads, 1, train_share, model);
-        vni_shared_merge(&model->shared, pool);
-        if (!close_round(model)) {
-            model->epoch++;
-            model->round = 0;
-            vni_doc2vec_shuffle(model);
-        }
-        if (!isnan(model->loss) && !(model->loss < 1e4))
-            return vecna_error_set(err, VECNA_ERR_NUMERIC, -1,
-                                   "training ran away (loss %g): lower the rate, %g", model->loss,
-                                   model->options.rate);
-        report = vecna_doc2vec_report(model);
-        if (watch && watch(user, &report))
-            break;
-    }
-    return VECNA_OK;
+    const vni_rounds rounds = {model,
+                               &model->progress,
+                               &model->shared,
+                               model->options.threads,
+                               model->options.epochs,
+                               model->options.rate,
+                               train_share,
+                               share_of,
+                               start_epoch,
+                               report_of};
+    return vni_train_rounds(&rounds, pool, watch, user, err);
 }
 
 vecna_status vecna_doc2vec_vectors(const vecna_doc2vec *model, size_t first, vecna_matrix out,

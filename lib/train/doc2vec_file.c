@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OPTIONS_BYTES = 400, PROGRESS_WORDS = 4, PARTS = 4 };
+enum { OPTIONS_BYTES = 400, PARTS = 4 };
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
@@ -34,14 +34,14 @@ static size_t collect(const vecna_doc2vec *model, uint64_t *progress, vni_state_
         parts[count] = part_of(names[count], &model->shared.tables[count]);
     parts[count].name = "progress";
     parts[count].data = progress;
-    parts[count].rows = PROGRESS_WORDS + 2 * model->options.threads;
+    parts[count].rows = VNI_PROGRESS_WORDS + 2 * model->options.threads;
     parts[count].row_bytes = parts[count].stride_bytes = 8;
     return count + 1;
 }
 
 static uint64_t *new_progress(const vecna_doc2vec *model, vecna_error *err) {
     uint64_t *progress = vecna_allocate_zero(
-        model->allocator, PROGRESS_WORDS + 2 * model->options.threads, sizeof *progress);
+        model->allocator, VNI_PROGRESS_WORDS + 2 * model->options.threads, sizeof *progress);
     if (progress == NULL)
         (void)vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for a checkpoint");
     return progress;
@@ -54,13 +54,10 @@ vecna_status vecna_doc2vec_save(const vecna_doc2vec *model, const char *path, ve
     vecna_status status;
     if (progress == NULL)
         return VECNA_ERR_MEMORY;
-    progress[0] = model->words;
-    progress[1] = model->epoch;
-    progress[2] = model->round;
-    memcpy(&progress[3], &model->loss, sizeof model->loss);
+    vni_progress_pack(&model->progress, progress);
     for (size_t t = 0; t < model->options.threads; t++) {
-        progress[PROGRESS_WORDS + 2 * t] = model->readings[t].at;
-        progress[PROGRESS_WORDS + 2 * t + 1] = model->readings[t].offset;
+        progress[VNI_PROGRESS_WORDS + 2 * t] = model->readings[t].share.at;
+        progress[VNI_PROGRESS_WORDS + 2 * t + 1] = model->readings[t].offset;
     }
     describe(model, options);
     status = vni_state_save(path, options, parts, collect(model, progress, parts), model->allocator,
@@ -72,22 +69,20 @@ vecna_status vecna_doc2vec_save(const vecna_doc2vec *model, const char *path, ve
 /* Where the threads were, checked against the documents. */
 static vecna_status take_progress(vecna_doc2vec *model, const uint64_t *progress, const char *path,
                                   vecna_error *err) {
-    model->words = progress[0];
-    model->epoch = (size_t)progress[1];
-    model->round = (size_t)progress[2];
-    memcpy(&model->loss, &progress[3], sizeof model->loss);
+    vni_progress_unpack(progress, &model->progress);
     vni_doc2vec_shuffle(model);
     for (size_t t = 0; t < model->options.threads; t++) {
         vni_reading *reading = &model->readings[t];
-        uint64_t at = progress[PROGRESS_WORDS + 2 * t],
-                 offset = progress[PROGRESS_WORDS + 2 * t + 1];
-        size_t doc = at < reading->end ? model->order[at] : 0;
+        uint64_t at = progress[VNI_PROGRESS_WORDS + 2 * t],
+                 offset = progress[VNI_PROGRESS_WORDS + 2 * t + 1];
+        size_t doc = at < reading->share.end ? model->order[at] : 0;
         size_t words = model->corpus->starts[doc + 1] - model->corpus->starts[doc];
-        if (progress[1] > model->options.epochs || at < reading->at || at > reading->end ||
-            (offset > 0 && (at == reading->end || offset >= words)))
+        if (progress[1] > model->options.epochs || at < reading->share.at ||
+            at > reading->share.end ||
+            (offset > 0 && (at == reading->share.end || offset >= words)))
             return vecna_error_set(err, VECNA_ERR_FORMAT, -1,
                                    "%.150s tells of a place outside of the text", path);
-        reading->at = (size_t)at;
+        reading->share.at = (size_t)at;
         reading->offset = (size_t)offset;
     }
     return VECNA_OK;
@@ -351,17 +346,17 @@ vecna_status vecna_doc2vec_infer(const vecna_doc2vec_reader *reader, const int32
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory to read a document");
     memory = (char *)(((uintptr_t)reading.memory + 63) & ~(uintptr_t)63);
     at = vni_reading_carve(&reading, memory);
-    reading.stepper.frozen = vni_carve(memory, &at, frozen, sizeof(float));
+    reading.share.stepper.frozen = vni_carve(memory, &at, frozen, sizeof(float));
     doc = vni_carve(memory, &at, vni_padded(o->dim), sizeof *doc);
-    reading.stepper.kernels = vni_train_chosen();
-    reading.stepper.negatives = &reader->negatives;
-    reading.stepper.negative = o->negative;
-    reading.stepper.outputs = &reader->targets;
+    reading.share.stepper.kernels = vni_train_chosen();
+    reading.share.stepper.negatives = &reader->negatives;
+    reading.share.stepper.negative = o->negative;
+    reading.share.stepper.outputs = &reader->targets;
     reading.words = reader->words.data ? &reader->words : NULL;
     reading.frozen = 1;
     for (size_t d = 0; d < o->dim; d++)
         doc[d] = ((float)(vni_draw(&draw) >> 40) * 0x1p-23f - 1.0f) * 0.5f / (float)o->dim;
-    vni_stepper_start(&reading.stepper, seed, 0);
+    vni_stepper_start(&reading.share.stepper, seed, 0);
     read_document(&reading, doc, ids, count, epochs ? epochs : o->epochs);
     memcpy(out, doc, o->dim * sizeof *out);
     vecna_release(reader->allocator, reading.memory);

@@ -12,14 +12,12 @@ typedef struct vni_reading {
     const vni_table
         *words; /* rows of words, and behind them the one that stands for none; or NULL */
     vni_overlay *word_copies;
-    vni_stepper stepper;
-    int32_t *kept; /* (VNI_PIECE) */
-    float **rows;  /* of a window, the document first */
+    vni_share share; /* documents of the epoch, in its order */
+    int32_t *kept;   /* (VNI_PIECE) */
+    float **rows;    /* of a window, the document first */
     float *hidden, *before;
-    int frozen;     /* only the document moves */
-    size_t at, end; /* documents of this epoch that are left, in the epoch's order */
-    size_t offset;  /* words of document `at` that are done */
-    uint64_t done;  /* words of this round */
+    int frozen;    /* only the document moves */
+    size_t offset; /* words of document share.at that are done */
     void *memory;
 } vni_reading;
 
@@ -33,9 +31,8 @@ struct vecna_doc2vec {
     uint32_t *keep; /* NULL: no subsampling */
     size_t *order;  /* (units) of this epoch */
     vni_reading *readings;
-    uint64_t round_words, words;
-    size_t epoch, round;
-    double loss;
+    uint64_t round_words; /* a thread's words in a round */
+    vni_progress progress;
 };
 
 vecna_status vni_doc2vec_complete(vecna_doc2vec_options *options, vecna_error *err);

@@ -9,7 +9,7 @@ static float *word_row(vni_reading *reading, size_t word) {
 
 static void read_bag(vni_reading *reading, float *doc, const int32_t *kept, size_t count,
                      float rate) {
-    vni_stepper *stepper = &reading->stepper;
+    vni_stepper *stepper = &reading->share.stepper;
     float *input[1] = {doc};
     vni_choose_targets(stepper, kept[0], &stepper->targets[0]);
     for (size_t at = 0; at < count; at++) {
@@ -20,13 +20,13 @@ static void read_bag(vni_reading *reading, float *doc, const int32_t *kept, size
 }
 
 static size_t draw_radius(vni_reading *reading) {
-    uint64_t random = vni_draw(&reading->stepper.draw) >> 32;
+    uint64_t random = vni_draw(&reading->share.stepper.draw) >> 32;
     return 1 + (size_t)(random * reading->options->window >> 32);
 }
 
 /* Skip-gram beside PV-DBOW: the words around predict the word in the middle. */
 static void read_skipgram(vni_reading *reading, const int32_t *kept, size_t count, float rate) {
-    vni_stepper *stepper = &reading->stepper;
+    vni_stepper *stepper = &reading->share.stepper;
     for (size_t middle = 0; middle < count; middle++) {
         size_t radius = draw_radius(reading), rows = 0;
         size_t first = middle > radius ? middle - radius : 0;
@@ -43,7 +43,7 @@ static void read_skipgram(vni_reading *reading, const int32_t *kept, size_t coun
 
 static void read_mean(vni_reading *reading, float *doc, const int32_t *kept, size_t count,
                       float rate) {
-    vni_stepper *stepper = &reading->stepper;
+    vni_stepper *stepper = &reading->share.stepper;
     size_t width = reading->words->width;
     for (size_t middle = 0; middle < count; middle++) {
         size_t radius = draw_radius(reading), rows = 1;
@@ -65,7 +65,7 @@ static void read_mean(vni_reading *reading, float *doc, const int32_t *kept, siz
 
 static void read_concat(vni_reading *reading, float *doc, const int32_t *kept, size_t count,
                         float rate) {
-    vni_stepper *stepper = &reading->stepper;
+    vni_stepper *stepper = &reading->share.stepper;
     size_t width = reading->words->width, window = reading->options->window;
     size_t parts = 1 + 2 * window, none = reading->words->rows - 1;
     for (size_t middle = 0; middle < count; middle++) {

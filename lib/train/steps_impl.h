@@ -49,4 +49,44 @@ void vni_take_step(vni_stepper *stepper, float *const *inputs, size_t input_coun
 size_t vni_subsample(vni_stepper *stepper, const uint32_t *keep, const int32_t *piece, size_t count,
                      int32_t *kept);
 
+/* ---- rounds ---------------------------------------------------------------------------------- */
+
+/* Where a training stands between two rounds. */
+typedef struct vni_progress {
+    uint64_t words; /* trained */
+    size_t epoch, round;
+    double loss; /* of the last round; NaN before any */
+} vni_progress;
+
+/* One thread's share of an epoch. */
+typedef struct vni_share {
+    size_t at, end; /* positions that are left */
+    uint64_t words; /* trained in this round */
+    vni_stepper stepper;
+} vni_share;
+
+/* A trainer as its rounds see it. */
+typedef struct vni_rounds {
+    void *model; /* what the functions get */
+    vni_progress *progress;
+    vni_shared *shared;
+    size_t threads, epochs;
+    double rate;             /* for messages */
+    vecna_task *train_share; /* items are threads */
+    vni_share *(*share)(void *model, size_t thread);
+    void (*start_epoch)(void *model); /* progress has its number */
+    vecna_train_report (*report)(const void *model);
+} vni_rounds;
+
+/* The start of a thread's turn: random numbers of (seed, epoch, round, thread). */
+void vni_share_start(vni_share *share, const vni_progress *progress, uint64_t seed, size_t thread);
+/* Rounds until the epochs are done or watch says stop. Errors: VECNA_ERR_NUMERIC when the loss runs
+ * away. */
+vecna_status vni_train_rounds(const vni_rounds *rounds, vecna_pool *pool, vecna_train_watch *watch,
+                              void *user, vecna_error *err);
+
+enum { VNI_PROGRESS_WORDS = 4 };
+void vni_progress_pack(const vni_progress *progress, uint64_t *out);
+void vni_progress_unpack(const uint64_t *words, vni_progress *out);
+
 #endif

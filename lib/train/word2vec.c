@@ -111,7 +111,8 @@ static size_t carve_worker(vni_worker *w, const vecna_word2vec *model, char *mem
     w->rows = vni_carve(memory, &at, model->most_rows, sizeof *w->rows);
     w->hidden = vni_carve(memory, &at, width, sizeof *w->hidden);
     w->before = vni_carve(memory, &at, width, sizeof *w->before);
-    vni_stepper_carve(&w->stepper, memory, &at, model->most_targets, 2 * model->options.window);
+    vni_stepper_carve(&w->share.stepper, memory, &at, model->most_targets,
+                      2 * model->options.window);
     return at;
 }
 
@@ -138,7 +139,7 @@ static vecna_status make_workers(vecna_word2vec *model, vecna_error *err) {
         worker->thread = t;
         worker->inputs = vni_overlay_of(&model->shared, t, VNI_INPUTS);
         worker->outputs = vni_overlay_of(&model->shared, t, VNI_OUTPUTS);
-        fill_stepper(&worker->stepper, model, t);
+        fill_stepper(&worker->share.stepper, model, t);
     }
     if (model->workers && model->workers[threads - 1].memory)
         return VECNA_OK;
@@ -214,7 +215,7 @@ vecna_status vecna_word2vec_new(const vecna_word2vec_options *options, const vec
     }
     model->supply = supply;
     model->vocab = vocab;
-    model->loss = NAN;
+    model->progress.loss = NAN;
     model->shared.table_count = 2;
     model->round_words = round_words(model);
     status = make_sampling(model, err);
@@ -274,8 +275,8 @@ vecna_status vecna_word2vec_start(vecna_word2vec *model, vecna_view vectors, con
 void vni_word2vec_shares(vecna_word2vec *model) {
     size_t threads = model->options.threads, positions = model->supply->positions;
     for (size_t t = 0; t < threads; t++) {
-        model->workers[t].at = positions / threads * t + positions % threads * t / threads;
-        model->workers[t].end =
+        model->workers[t].share.at = positions / threads * t + positions % threads * t / threads;
+        model->workers[t].share.end =
             positions / threads * (t + 1) + positions % threads * (t + 1) / threads;
     }
 }
@@ -286,7 +287,7 @@ static uint64_t words_total(const vecna_word2vec *model) {
 
 /* The rate for words that are `ahead` of the last round's end. */
 static double rate_at(const vecna_word2vec *model, uint64_t ahead) {
-    double left = 1 - (double)(model->words + ahead) / (double)(words_total(model) + 1);
+    double left = 1 - (double)(model->progress.words + ahead) / (double)(words_total(model) + 1);
     return model->options.rate * (left > RATE_LEAST ? left : RATE_LEAST);
 }
 
@@ -309,67 +310,53 @@ static void train_share(void *user, size_t begin, size_t end, size_t pool_worker
     (void)pool_worker;
     for (size_t t = begin; t < end; t++) {
         vni_worker *worker = &model->workers[t];
-        /* tables draw from streams below 2^32 */
-        uint64_t stream = ((uint64_t)model->epoch + 1) << 48 | (uint64_t)model->round << 12 | t;
-        vni_stepper_start(&worker->stepper, model->options.seed, stream);
-        worker->words = 0;
-        while (worker->at < worker->end && worker->words < model->round_words && has_room(worker)) {
-            float rate = (float)rate_at(model, worker->words * model->options.threads);
+        vni_share_start(&worker->share, &model->progress, model->options.seed, t);
+        while (worker->share.at < worker->share.end && worker->share.words < model->round_words &&
+               has_room(worker)) {
+            float rate = (float)rate_at(model, worker->share.words * model->options.threads);
             size_t count = 0, kept;
-            worker->at += supply->piece(supply->user, model->epoch, worker->at, worker->end,
-                                        worker->piece, VNI_PIECE, &count);
-            kept = vni_subsample(&worker->stepper, model->options.sample > 0 ? model->keep : NULL,
-                                 worker->piece, count, worker->kept);
+            worker->share.at += supply->piece(supply->user, model->progress.epoch, worker->share.at,
+                                              worker->share.end, worker->piece, VNI_PIECE, &count);
+            kept = vni_subsample(&worker->share.stepper,
+                                 model->options.sample > 0 ? model->keep : NULL, worker->piece,
+                                 count, worker->kept);
             vni_word2vec_piece(worker, worker->kept, kept, rate);
-            worker->words += count;
+            worker->share.words += count;
         }
     }
 }
 
-/* Whether an epoch has words left. */
-static int close_round(vecna_word2vec *model) {
-    uint64_t predictions = 0;
-    double loss = 0;
-    int left = 0;
-    for (size_t t = 0; t < model->options.threads; t++) {
-        const vni_worker *worker = &model->workers[t];
-        model->words += worker->words;
-        predictions += worker->stepper.loss_count;
-        loss += worker->stepper.loss_sum;
-        left |= worker->at < worker->end;
-    }
-    if (predictions > 0)
-        model->loss = loss / (double)predictions;
-    model->round++;
-    return left;
+vecna_train_report vecna_word2vec_report(const vecna_word2vec *model) {
+    vecna_train_report report = {model->progress.words, words_total(model), model->progress.epoch,
+                                 model->options.epochs, rate_at(model, 0),  model->progress.loss};
+    return report;
 }
 
-vecna_train_report vecna_word2vec_report(const vecna_word2vec *model) {
-    vecna_train_report report = {model->words,          words_total(model), model->epoch,
-                                 model->options.epochs, rate_at(model, 0),  model->loss};
-    return report;
+static vni_share *share_of(void *model, size_t thread) {
+    return &((vecna_word2vec *)model)->workers[thread].share;
+}
+
+static void start_epoch(void *model) {
+    vni_word2vec_shares(model);
+}
+
+static vecna_train_report report_of(const void *model) {
+    return vecna_word2vec_report(model);
 }
 
 vecna_status vecna_word2vec_train(vecna_word2vec *model, vecna_pool *pool, vecna_train_watch *watch,
                                   void *user, vecna_error *err) {
-    while (model->epoch < model->options.epochs) {
-        vecna_train_report report;
-        vecna_pool_run(pool, model->options.threads, 1, train_share, model);
-        vni_shared_merge(&model->shared, pool);
-        if (!close_round(model)) {
-            model->epoch++;
-            model->round = 0;
-            vni_word2vec_shares(model);
-        }
-        if (!isnan(model->loss) && !(model->loss < 1e4))
-            return vecna_error_set(err, VECNA_ERR_NUMERIC, -1,
-                                   "training ran away (loss %g): lower the rate, %g", model->loss,
-                                   model->options.rate);
-        report = vecna_word2vec_report(model);
-        if (watch && watch(user, &report))
-            break;
-    }
-    return VECNA_OK;
+    const vni_rounds rounds = {model,
+                               &model->progress,
+                               &model->shared,
+                               model->options.threads,
+                               model->options.epochs,
+                               model->options.rate,
+                               train_share,
+                               share_of,
+                               start_epoch,
+                               report_of};
+    return vni_train_rounds(&rounds, pool, watch, user, err);
 }
 
 /* ---- results --------------------------------------------------------------------------------- */

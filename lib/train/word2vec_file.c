@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { OPTIONS_BYTES = 400, PROGRESS_WORDS = 4 };
+enum { OPTIONS_BYTES = 400 };
 
 static void describe(const vecna_word2vec *model, char *out) {
     const vecna_word2vec_options *o = &model->options;
@@ -27,7 +27,7 @@ static size_t collect(const vecna_word2vec *model, uint64_t *progress, vni_state
     vni_state_part all[] = {
         {"inputs", inputs->data, inputs->rows, inputs->dim * 4, inputs->width * 4},
         {"outputs", outputs->data, outputs->rows, outputs->dim * 4, outputs->width * 4},
-        {"progress", progress, PROGRESS_WORDS + model->options.threads, 8, 8},
+        {"progress", progress, VNI_PROGRESS_WORDS + model->options.threads, 8, 8},
     };
     memcpy(parts, all, sizeof all);
     return sizeof all / sizeof *all;
@@ -38,16 +38,13 @@ vecna_status vecna_word2vec_save(const vecna_word2vec *model, const char *path, 
     vni_state_part parts[4];
     size_t threads = model->options.threads, count;
     uint64_t *progress =
-        vecna_allocate(model->allocator, PROGRESS_WORDS + threads, sizeof *progress);
+        vecna_allocate(model->allocator, VNI_PROGRESS_WORDS + threads, sizeof *progress);
     vecna_status status;
     if (progress == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for a checkpoint");
-    progress[0] = model->words;
-    progress[1] = model->epoch;
-    progress[2] = model->round;
-    memcpy(&progress[3], &model->loss, sizeof model->loss);
+    vni_progress_pack(&model->progress, progress);
     for (size_t t = 0; t < threads; t++)
-        progress[PROGRESS_WORDS + t] = model->workers[t].at;
+        progress[VNI_PROGRESS_WORDS + t] = model->workers[t].share.at;
     describe(model, options);
     count = collect(model, progress, parts);
     status = vni_state_save(path, options, parts, count, model->allocator, err);
@@ -60,7 +57,7 @@ vecna_status vecna_word2vec_load(vecna_word2vec *model, const char *path, vecna_
     vni_state_part parts[4];
     size_t threads = model->options.threads, count;
     uint64_t *progress =
-        vecna_allocate(model->allocator, PROGRESS_WORDS + threads, sizeof *progress);
+        vecna_allocate(model->allocator, VNI_PROGRESS_WORDS + threads, sizeof *progress);
     vecna_status status;
     if (progress == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for a checkpoint");
@@ -71,17 +68,14 @@ vecna_status vecna_word2vec_load(vecna_word2vec *model, const char *path, vecna_
         status = vecna_error_set(err, VECNA_ERR_FORMAT, -1, "%.150s tells of epoch %" PRIu64, path,
                                  progress[1]);
     for (size_t t = 0; status == VECNA_OK && t < threads; t++)
-        if (progress[PROGRESS_WORDS + t] > model->workers[t].end ||
-            progress[PROGRESS_WORDS + t] < model->workers[t].at)
+        if (progress[VNI_PROGRESS_WORDS + t] > model->workers[t].share.end ||
+            progress[VNI_PROGRESS_WORDS + t] < model->workers[t].share.at)
             status = vecna_error_set(err, VECNA_ERR_FORMAT, -1,
                                      "%.150s tells of a place outside of the text", path);
     if (status == VECNA_OK) {
-        model->words = progress[0];
-        model->epoch = (size_t)progress[1];
-        model->round = (size_t)progress[2];
-        memcpy(&model->loss, &progress[3], sizeof model->loss);
+        vni_progress_unpack(progress, &model->progress);
         for (size_t t = 0; t < threads; t++)
-            model->workers[t].at = (size_t)progress[PROGRESS_WORDS + t];
+            model->workers[t].share.at = (size_t)progress[VNI_PROGRESS_WORDS + t];
     }
     vecna_release(model->allocator, progress);
     return status;

@@ -10,9 +10,7 @@ enum { VNI_INPUTS = 0, VNI_OUTPUTS = 1 };
 typedef struct vni_worker {
     struct vecna_word2vec *model;
     size_t thread;
-    size_t at, end; /* positions of this epoch that are left */
-    uint64_t words; /* of this round */
-    vni_stepper stepper;
+    vni_share share; /* positions of the epoch */
     vni_overlay *inputs, *outputs;
     int32_t *piece, *kept; /* (VNI_PIECE) */
     float **rows;          /* inputs of a window, or all their subwords */
@@ -34,9 +32,7 @@ struct vecna_word2vec {
     vni_worker *workers; /* (threads) */
     size_t most_targets, most_rows;
     uint64_t round_words; /* a thread's words in a round */
-    uint64_t words;       /* trained when the last round ended */
-    size_t epoch, round;
-    double loss;
+    vni_progress progress;
 };
 
 /* Each thread's positions of an epoch, from its start. */

@@ -44,11 +44,11 @@ static void predict_middle(vni_worker *worker, const int32_t *kept, size_t first
     if (count == 0)
         return;
     if (o->arch == VECNA_SKIPGRAM) {
-        vni_take_step(&worker->stepper, worker->rows, count, targets, rate);
+        vni_take_step(&worker->share.stepper, worker->rows, count, targets, rate);
         return;
     }
     take_mean(worker, count);
-    vni_take_step(&worker->stepper, &worker->hidden, 1, targets, rate);
+    vni_take_step(&worker->share.stepper, &worker->hidden, 1, targets, rate);
     give_back(worker, count, o->cbow_gradient == VECNA_CBOW_MEAN ? 1.0f / (float)count : 1.0f);
 }
 
@@ -57,13 +57,13 @@ static void predict_middle(vni_worker *worker, const int32_t *kept, size_t first
 static void predict_around(vni_worker *worker, const int32_t *kept, size_t first, size_t last,
                            size_t middle, float rate) {
     size_t count = add_rows(worker, kept[middle], 0);
-    vni_targets *targets = &worker->stepper.targets[0];
+    vni_targets *targets = &worker->share.stepper.targets[0];
     take_mean(worker, count);
     for (size_t at = first; at < last; at++) {
         if (at == middle)
             continue;
-        vni_choose_targets(&worker->stepper, kept[at], targets);
-        vni_take_step(&worker->stepper, &worker->hidden, 1, targets, rate);
+        vni_choose_targets(&worker->share.stepper, kept[at], targets);
+        vni_take_step(&worker->share.stepper, &worker->hidden, 1, targets, rate);
     }
     give_back(worker, count, 1.0f);
 }
@@ -71,7 +71,7 @@ static void predict_around(vni_worker *worker, const int32_t *kept, size_t first
 void vni_word2vec_piece(vni_worker *worker, const int32_t *kept, size_t count, float rate) {
     const struct vecna_word2vec *model = worker->model;
     const vni_table *inputs = &model->shared.tables[VNI_INPUTS];
-    vni_stepper *stepper = &worker->stepper;
+    vni_stepper *stepper = &worker->share.stepper;
     size_t window = model->options.window;
     int around = model->options.arch == VECNA_SKIPGRAM && model->subwords.starts != NULL;
 
