@@ -73,13 +73,39 @@ typedef struct training_options {
         "json", 0, OPTION_FLAG, &(variable).json, NULL, "one JSON object"                          \
     }
 
-/* Watches a training: progress on stderr, and checkpoints. */
+/* A model as it is trained; the functions get it as `model`. */
+typedef struct trainable {
+    vecna_status (*save)(const void *model, const char *path, vecna_error *err);
+    vecna_status (*load)(void *model, const char *path, vecna_error *err);
+    vecna_train_report (*report)(const void *model);
+    vecna_status (*train)(void *model, vecna_pool *pool, vecna_train_watch *watch, void *user,
+                          vecna_error *err);
+} trainable;
+
+/* Defines METHOD_trainable out of vecna_METHOD_save, _load, _report and _train. */
+#define TRAINABLE(method)                                                                          \
+    static vecna_status method##_save(const void *model, const char *path, vecna_error *err) {     \
+        return vecna_##method##_save(model, path, err);                                            \
+    }                                                                                              \
+    static vecna_status method##_load(void *model, const char *path, vecna_error *err) {           \
+        return vecna_##method##_load(model, path, err);                                            \
+    }                                                                                              \
+    static vecna_train_report method##_report(const void *model) {                                 \
+        return vecna_##method##_report(model);                                                     \
+    }                                                                                              \
+    static vecna_status method##_train(void *model, vecna_pool *pool, vecna_train_watch *watch,    \
+                                       void *user, vecna_error *err) {                             \
+        return vecna_##method##_train(model, pool, watch, user, err);                              \
+    }                                                                                              \
+    static const trainable method##_trainable = {method##_save, method##_load, method##_report,    \
+                                                 method##_train}
+
+/* A training and what is known of it: progress on stderr, and checkpoints. All zeros before. */
 typedef struct trainer {
     const training_options *options;
     const char *what; /* "words", "steps": what is counted */
-    /* Saves the state of `model`. */
-    vecna_status (*save)(const void *model, const char *path, vecna_error *err);
-    const void *model;
+    const trainable *kind;
+    void *model;
     char *checkpoint; /* its path */
     double started, cpu_started, shown, saved;
     uint64_t words_before; /* trained by an earlier run */
@@ -88,18 +114,22 @@ typedef struct trainer {
     vecna_error error;
 } trainer;
 
-vecna_status trainer_start(trainer *watch, const training_options *options, const char *what,
-                           vecna_error *err);
-int trainer_watch(void *user, const vecna_train_report *now); /* user: a trainer */
-/* Removes the checkpoint when `done`. */
-void trainer_end(trainer *watch, bool done);
-double trainer_seconds(const trainer *watch);     /* of wall time */
-double trainer_cpu_seconds(const trainer *watch); /* of all cores */
-/* Members "words", "epochs", "loss", "seconds", "cpu_seconds", "words_per_core_second", "kernels",
- * "threads" of a JSON object. */
-void trainer_json(const trainer *watch, vecna_json_writer *json);
+/* Trains the model to the end; goes on from a checkpoint where the options say so. options, what, kind
+ * and model are set before. */
+vecna_status trainer_run(trainer *watch, vecna_pool *pool, vecna_error *err);
+/* The end of a command that trains: what it got, as `json` or `print` tell it (both get `job`), or the
+ * error. The checkpoint of work that is done goes away. Returns the exit status. */
+int trainer_end(trainer *watch, vecna_status status, const vecna_error *err,
+                int (*json)(const void *job), void (*print)(const void *job), const void *job);
+double trainer_seconds(const trainer *watch); /* of wall time */
+/* The start of a JSON object: "output" and "method". */
+void trainer_json_begin(const trainer *watch, const char *method, vecna_json_writer *json);
+/* Its members "words_trained", "epochs", "loss", "seconds", "cpu_seconds", "words_per_core_second",
+ * "threads" and "kernels", and its end; prints it. */
+int trainer_json_end(const trainer *watch, vecna_json_writer *json);
 /* The same as lines of a summary. */
 void trainer_print(const trainer *watch);
+void json_count(vecna_json_writer *json, const char *key, uint64_t value);
 
 /* Refuses before the work when memory (bytes of the model) or disk (bytes of output and checkpoint)
  * will not do. */

@@ -66,27 +66,11 @@ static double cpu_now(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-vecna_status trainer_start(trainer *watch, const training_options *options, const char *what,
-                           vecna_error *err) {
-    size_t bytes = strlen(options->output) + sizeof ".checkpoint";
-    memset(watch, 0, sizeof *watch);
-    watch->options = options;
-    watch->what = what;
-    watch->started = watch->shown = watch->saved = seconds_now();
-    watch->cpu_started = cpu_now();
-    watch->last.loss = NAN;
-    watch->checkpoint = malloc(bytes);
-    if (watch->checkpoint == NULL)
-        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory");
-    snprintf(watch->checkpoint, bytes, "%s.checkpoint", options->output);
-    return VECNA_OK;
-}
-
 double trainer_seconds(const trainer *watch) {
     return seconds_now() - watch->started;
 }
 
-double trainer_cpu_seconds(const trainer *watch) {
+static double trainer_cpu_seconds(const trainer *watch) {
     return cpu_now() - watch->cpu_started;
 }
 
@@ -111,47 +95,93 @@ static void show_training(trainer *watch, double now) {
     fflush(stderr);
 }
 
-int trainer_watch(void *user, const vecna_train_report *now) {
+static int watch_training(void *user, const vecna_train_report *now) {
     trainer *watch = user;
     double seconds = seconds_now();
     uint64_t every = watch->options->checkpoint_seconds;
     watch->last = *now;
     if (isatty(STDERR_FILENO) && seconds - watch->started > 1 && seconds - watch->shown > 0.2)
         show_training(watch, seconds);
-    if (every > 0 && watch->save && seconds - watch->saved >= (double)every &&
-        now->epoch < now->epochs) {
-        watch->failed = watch->save(watch->model, watch->checkpoint, &watch->error);
+    if (every > 0 && seconds - watch->saved >= (double)every && now->epoch < now->epochs) {
+        watch->failed = watch->kind->save(watch->model, watch->checkpoint, &watch->error);
         watch->saved = seconds_now();
     }
     return watch->failed != VECNA_OK;
 }
 
-void trainer_end(trainer *watch, bool done) {
+vecna_status trainer_run(trainer *watch, vecna_pool *pool, vecna_error *err) {
+    const training_options *options = watch->options;
+    size_t bytes = strlen(options->output) + sizeof ".checkpoint";
+    vecna_status status = VECNA_OK;
+    watch->started = watch->shown = watch->saved = seconds_now();
+    watch->cpu_started = cpu_now();
+    watch->checkpoint = malloc(bytes);
+    if (watch->checkpoint == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory");
+    snprintf(watch->checkpoint, bytes, "%s.checkpoint", options->output);
+    if (options->resume)
+        status = watch->kind->load(watch->model, watch->checkpoint, err);
+    watch->last = watch->kind->report(watch->model);
+    watch->words_before = watch->last.words;
+    if (status == VECNA_OK)
+        status = watch->kind->train(watch->model, pool, watch_training, watch, err);
+    if (status == VECNA_OK && watch->failed != VECNA_OK) {
+        status = watch->failed;
+        if (err)
+            *err = watch->error;
+    }
+    return status;
+}
+
+int trainer_end(trainer *watch, vecna_status status, const vecna_error *err,
+                int (*json)(const void *job), void (*print)(const void *job), const void *job) {
+    int exit_status = EXIT_DONE;
     if (watch->shown > watch->started)
         fputs("\r\033[K", stderr);
-    if (done && watch->checkpoint)
+    if (status != VECNA_OK)
+        exit_status = fail_with(err);
+    else if (watch->options->json)
+        exit_status = json(job);
+    else
+        print(job);
+    if (status == VECNA_OK)
         remove(watch->checkpoint);
     free(watch->checkpoint);
     watch->checkpoint = NULL;
+    return exit_status;
 }
 
-void trainer_json(const trainer *watch, vecna_json_writer *json) {
-    vecna_json_write_key(json, "words_trained");
-    vecna_json_write_u64(json, watch->last.words);
-    vecna_json_write_key(json, "epochs");
-    vecna_json_write_u64(json, watch->last.epochs);
-    vecna_json_write_key(json, "loss");
-    vecna_json_write_f64(json, watch->last.loss);
-    vecna_json_write_key(json, "seconds");
-    vecna_json_write_f64(json, trainer_seconds(watch));
-    vecna_json_write_key(json, "cpu_seconds");
-    vecna_json_write_f64(json, trainer_cpu_seconds(watch));
-    vecna_json_write_key(json, "words_per_core_second");
-    vecna_json_write_f64(json, core_rate(watch));
-    vecna_json_write_key(json, "threads");
-    vecna_json_write_u64(json, watch->options->threads);
+void json_count(vecna_json_writer *json, const char *key, uint64_t value) {
+    vecna_json_write_key(json, key);
+    vecna_json_write_u64(json, value);
+}
+
+static void json_number(vecna_json_writer *json, const char *key, double value) {
+    vecna_json_write_key(json, key);
+    vecna_json_write_f64(json, value);
+}
+
+void trainer_json_begin(const trainer *watch, const char *method, vecna_json_writer *json) {
+    vecna_json_writer_init(json, 0, NULL);
+    vecna_json_write_object_begin(json);
+    vecna_json_write_key(json, "output");
+    vecna_json_write_string(json, watch->options->output);
+    vecna_json_write_key(json, "method");
+    vecna_json_write_string(json, method);
+}
+
+int trainer_json_end(const trainer *watch, vecna_json_writer *json) {
+    json_count(json, "words_trained", watch->last.words);
+    json_count(json, "epochs", watch->last.epochs);
+    json_number(json, "loss", watch->last.loss);
+    json_number(json, "seconds", trainer_seconds(watch));
+    json_number(json, "cpu_seconds", trainer_cpu_seconds(watch));
+    json_number(json, "words_per_core_second", core_rate(watch));
+    json_count(json, "threads", watch->options->threads);
     vecna_json_write_key(json, "kernels");
     vecna_json_write_string(json, vecna_train_kernels());
+    vecna_json_write_object_end(json);
+    return print_json(json, stdout);
 }
 
 void trainer_print(const trainer *watch) {

@@ -25,9 +25,7 @@ typedef struct doc2vec_job {
     size_t empty; /* documents without a known word */
 } doc2vec_job;
 
-static vecna_status save_model(const void *model, const char *path, vecna_error *err) {
-    return vecna_doc2vec_save(model, path, err);
-}
+TRAINABLE(doc2vec);
 
 static vecna_status fill_rows(const void *user, size_t first, vecna_matrix out, vecna_error *err) {
     return vecna_doc2vec_vectors(user, first, out, err);
@@ -45,23 +43,10 @@ static vecna_status train(doc2vec_job *job, vecna_error *err) {
             (double)job->corpus.units * (double)o->model.dim * 22 + 2 * (double)bytes, err);
     if (status == VECNA_OK)
         status = vecna_doc2vec_new(&o->model, &job->corpus, &job->model, err);
-    if (status == VECNA_OK)
-        status = trainer_start(&job->watch, &o->training, "words", err);
     if (status != VECNA_OK)
         return status;
-    job->watch.save = save_model;
     job->watch.model = job->model;
-    if (o->training.resume)
-        status = vecna_doc2vec_load(job->model, job->watch.checkpoint, err);
-    job->watch.last = vecna_doc2vec_report(job->model);
-    job->watch.words_before = job->watch.last.words;
-    if (status == VECNA_OK)
-        status = vecna_doc2vec_train(job->model, job->pool, trainer_watch, &job->watch, err);
-    if (status == VECNA_OK && job->watch.failed != VECNA_OK) {
-        status = job->watch.failed;
-        *err = job->watch.error;
-    }
-    return status;
+    return trainer_run(&job->watch, job->pool, err);
 }
 
 static vecna_status write_result(doc2vec_job *job, vecna_error *err) {
@@ -83,7 +68,8 @@ static const char *method_name(const doc2vec_options *o) {
     return names[o->method];
 }
 
-static void print_summary(const doc2vec_job *job) {
+static void print_summary(const void *user) {
+    const doc2vec_job *job = user;
     const doc2vec_options *o = job->options;
     printf("%s: %s documents x %zu dimensions, %s\n", o->training.output,
            grouped(job->corpus.units), o->model.dim, method_name(o));
@@ -95,38 +81,30 @@ static void print_summary(const doc2vec_job *job) {
     trainer_print(&job->watch);
 }
 
-static int print_summary_json(const doc2vec_job *job) {
+static int print_summary_json(const void *user) {
+    const doc2vec_job *job = user;
     const doc2vec_options *o = job->options;
     vecna_json_writer json;
-    vecna_json_writer_init(&json, 0, NULL);
-    vecna_json_write_object_begin(&json);
-    vecna_json_write_key(&json, "output");
-    vecna_json_write_string(&json, o->training.output);
-    vecna_json_write_key(&json, "method");
-    vecna_json_write_string(&json, method_name(o));
-    vecna_json_write_key(&json, "documents");
-    vecna_json_write_u64(&json, job->corpus.units);
-    vecna_json_write_key(&json, "documents_without_words");
-    vecna_json_write_u64(&json, job->empty);
-    vecna_json_write_key(&json, "dim");
-    vecna_json_write_u64(&json, o->model.dim);
-    vecna_json_write_key(&json, "words");
-    vecna_json_write_u64(&json, vecna_vocab_size(job->corpus.vocab));
-    vecna_json_write_key(&json, "words_of_an_epoch");
-    vecna_json_write_u64(&json, job->corpus.tokens);
-    trainer_json(&job->watch, &json);
-    vecna_json_write_object_end(&json);
-    return print_json(&json, stdout);
+    trainer_json_begin(&job->watch, method_name(o), &json);
+    json_count(&json, "documents", job->corpus.units);
+    json_count(&json, "documents_without_words", job->empty);
+    json_count(&json, "dim", o->model.dim);
+    json_count(&json, "words", vecna_vocab_size(job->corpus.vocab));
+    json_count(&json, "words_of_an_epoch", job->corpus.tokens);
+    return trainer_json_end(&job->watch, &json);
 }
 
 static int run(const doc2vec_options *o, const char *path) {
     doc2vec_job job;
     vecna_error err;
     vecna_status status;
-    int exit_status = EXIT_DONE;
+    int exit_status;
     memset(&job, 0, sizeof job);
     job.options = o;
     job.path = path;
+    job.watch.options = &o->training;
+    job.watch.kind = &doc2vec_trainable;
+    job.watch.what = "words";
     status = check_output_name(o->training.output, &err);
     if (status == VECNA_OK && o->keep)
         status = check_writable(o->keep, &err);
@@ -138,13 +116,7 @@ static int run(const doc2vec_options *o, const char *path) {
         status = train(&job, &err);
     if (status == VECNA_OK)
         status = write_result(&job, &err);
-    if (status != VECNA_OK)
-        exit_status = fail_with(&err);
-    else if (o->training.json)
-        exit_status = print_summary_json(&job);
-    else
-        print_summary(&job);
-    trainer_end(&job.watch, status == VECNA_OK);
+    exit_status = trainer_end(&job.watch, status, &err, print_summary_json, print_summary, &job);
     vecna_doc2vec_free(job.model);
     vecna_corpus_free(&job.corpus);
     vecna_pool_free(job.pool);

@@ -25,9 +25,7 @@ typedef struct glove_job {
     double counting_seconds;
 } glove_job;
 
-static vecna_status save_model(const void *model, const char *path, vecna_error *err) {
-    return vecna_glove_save(model, path, err);
-}
+TRAINABLE(glove);
 
 static vecna_glove_output output_of(const glove_options *o) {
     static const vecna_glove_output outputs[] = {VECNA_GLOVE_SUM, VECNA_GLOVE_WORD,
@@ -79,26 +77,14 @@ static vecna_status train(glove_job *job, vecna_error *err) {
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
     job->counting_seconds = seconds_now() - started;
-    if (status == VECNA_OK)
-        status = trainer_start(&job->watch, &o->training, "pairs", err);
     if (status != VECNA_OK)
         return status;
-    job->watch.save = save_model;
     job->watch.model = job->model;
-    if (o->training.resume)
-        status = vecna_glove_load(job->model, job->watch.checkpoint, err);
-    job->watch.last = vecna_glove_report(job->model);
-    job->watch.words_before = job->watch.last.words;
-    if (status == VECNA_OK)
-        status = vecna_glove_train(job->model, job->pool, trainer_watch, &job->watch, err);
-    if (status == VECNA_OK && job->watch.failed != VECNA_OK) {
-        status = job->watch.failed;
-        *err = job->watch.error;
-    }
-    return status;
+    return trainer_run(&job->watch, job->pool, err);
 }
 
-static void print_summary(const glove_job *job) {
+static void print_summary(const void *user) {
+    const glove_job *job = user;
     const glove_options *o = job->options;
     char *beside = words_path(o->training.output);
     printf("%s: %s words x %zu dimensions, GloVe\n", o->training.output,
@@ -115,40 +101,32 @@ static void print_summary(const glove_job *job) {
     free(beside);
 }
 
-static int print_summary_json(const glove_job *job) {
+static int print_summary_json(const void *user) {
+    const glove_job *job = user;
     const glove_options *o = job->options;
     vecna_json_writer json;
-    vecna_json_writer_init(&json, 0, NULL);
-    vecna_json_write_object_begin(&json);
-    vecna_json_write_key(&json, "output");
-    vecna_json_write_string(&json, o->training.output);
-    vecna_json_write_key(&json, "method");
-    vecna_json_write_string(&json, "glove");
-    vecna_json_write_key(&json, "words");
-    vecna_json_write_u64(&json, vecna_vocab_size(job->corpus.vocab));
-    vecna_json_write_key(&json, "dim");
-    vecna_json_write_u64(&json, vecna_glove_dim(job->model, output_of(o)));
-    vecna_json_write_key(&json, "words_read");
-    vecna_json_write_u64(&json, job->corpus.tokens_read);
-    vecna_json_write_key(&json, "pairs");
-    vecna_json_write_u64(&json, vecna_glove_pairs(job->model));
-    vecna_json_write_key(&json, "spills");
-    vecna_json_write_u64(&json, vecna_glove_spills(job->model));
+    trainer_json_begin(&job->watch, "glove", &json);
+    json_count(&json, "words", vecna_vocab_size(job->corpus.vocab));
+    json_count(&json, "dim", vecna_glove_dim(job->model, output_of(o)));
+    json_count(&json, "words_read", job->corpus.tokens_read);
+    json_count(&json, "pairs", vecna_glove_pairs(job->model));
+    json_count(&json, "spills", vecna_glove_spills(job->model));
     vecna_json_write_key(&json, "counting_seconds");
     vecna_json_write_f64(&json, job->counting_seconds);
-    trainer_json(&job->watch, &json);
-    vecna_json_write_object_end(&json);
-    return print_json(&json, stdout);
+    return trainer_json_end(&job->watch, &json);
 }
 
 static int run(const glove_options *o, const char *path) {
     glove_job job;
     vecna_error err;
     vecna_status status;
-    int exit_status = EXIT_DONE;
+    int exit_status;
     memset(&job, 0, sizeof job);
     job.options = o;
     job.path = path;
+    job.watch.options = &o->training;
+    job.watch.kind = &glove_trainable;
+    job.watch.what = "pairs";
     status = check_output_name(o->training.output, &err);
     if (status == VECNA_OK)
         status = vecna_pool_new(o->training.threads, NULL, &job.pool, &err);
@@ -165,13 +143,7 @@ static int run(const glove_options *o, const char *path) {
                                 job.corpus.vocab};
         status = write_vectors(o->training.output, &output, &err);
     }
-    if (status != VECNA_OK)
-        exit_status = fail_with(&err);
-    else if (o->training.json)
-        exit_status = print_summary_json(&job);
-    else
-        print_summary(&job);
-    trainer_end(&job.watch, status == VECNA_OK);
+    exit_status = trainer_end(&job.watch, status, &err, print_summary_json, print_summary, &job);
     vecna_glove_free(job.model);
     vecna_corpus_free(&job.corpus);
     vecna_pool_free(job.pool);

@@ -24,9 +24,7 @@ typedef struct node2vec_job {
     trainer watch;
 } node2vec_job;
 
-static vecna_status save_model(const void *model, const char *path, vecna_error *err) {
-    return vecna_word2vec_save(model, path, err);
-}
+TRAINABLE(word2vec);
 
 static vecna_status fill_rows(const void *user, size_t first, vecna_matrix out, vecna_error *err) {
     return vecna_word2vec_vectors(user, first, out, err);
@@ -56,26 +54,14 @@ static vecna_status train(node2vec_job *job, vecna_error *err) {
             (double)job->supply.numbers * (double)o->model.dim * 22 + (double)bytes, err);
     if (status == VECNA_OK)
         status = vecna_word2vec_new(&o->model, &job->supply, NULL, &job->model, err);
-    if (status == VECNA_OK)
-        status = trainer_start(&job->watch, &o->training, "nodes", err);
     if (status != VECNA_OK)
         return status;
-    job->watch.save = save_model;
     job->watch.model = job->model;
-    if (o->training.resume)
-        status = vecna_word2vec_load(job->model, job->watch.checkpoint, err);
-    job->watch.last = vecna_word2vec_report(job->model);
-    job->watch.words_before = job->watch.last.words;
-    if (status == VECNA_OK)
-        status = vecna_word2vec_train(job->model, job->pool, trainer_watch, &job->watch, err);
-    if (status == VECNA_OK && job->watch.failed != VECNA_OK) {
-        status = job->watch.failed;
-        *err = job->watch.error;
-    }
-    return status;
+    return trainer_run(&job->watch, job->pool, err);
 }
 
-static void print_summary(const node2vec_job *job) {
+static void print_summary(const void *user) {
+    const node2vec_job *job = user;
     const node2vec_options *o = job->options;
     char *beside = words_path(o->training.output);
     printf("%s: %s nodes x %zu dimensions\n", o->training.output, grouped(job->supply.numbers),
@@ -91,38 +77,31 @@ static void print_summary(const node2vec_job *job) {
     free(beside);
 }
 
-static int print_summary_json(const node2vec_job *job) {
+static int print_summary_json(const void *user) {
+    const node2vec_job *job = user;
     const node2vec_options *o = job->options;
     vecna_json_writer json;
-    vecna_json_writer_init(&json, 0, NULL);
-    vecna_json_write_object_begin(&json);
-    vecna_json_write_key(&json, "output");
-    vecna_json_write_string(&json, o->training.output);
-    vecna_json_write_key(&json, "method");
-    vecna_json_write_string(&json, "node2vec");
-    vecna_json_write_key(&json, "nodes");
-    vecna_json_write_u64(&json, job->supply.numbers);
-    vecna_json_write_key(&json, "edges");
-    vecna_json_write_u64(&json, vecna_graph_edges(job->graph));
+    trainer_json_begin(&job->watch, "node2vec", &json);
+    json_count(&json, "nodes", job->supply.numbers);
+    json_count(&json, "edges", vecna_graph_edges(job->graph));
     vecna_json_write_key(&json, "weighted");
     vecna_json_write_bool(&json, vecna_graph_is_weighted(job->graph));
-    vecna_json_write_key(&json, "dim");
-    vecna_json_write_u64(&json, o->model.dim);
-    vecna_json_write_key(&json, "words_of_an_epoch");
-    vecna_json_write_u64(&json, job->supply.words);
-    trainer_json(&job->watch, &json);
-    vecna_json_write_object_end(&json);
-    return print_json(&json, stdout);
+    json_count(&json, "dim", o->model.dim);
+    json_count(&json, "words_of_an_epoch", job->supply.words);
+    return trainer_json_end(&job->watch, &json);
 }
 
 static int run(const node2vec_options *o, const char *path) {
     node2vec_job job;
     vecna_error err;
     vecna_status status;
-    int exit_status = EXIT_DONE;
+    int exit_status;
     memset(&job, 0, sizeof job);
     job.options = o;
     job.path = path;
+    job.watch.options = &o->training;
+    job.watch.kind = &word2vec_trainable;
+    job.watch.what = "nodes";
     status = check_output_name(o->training.output, &err);
     if (status == VECNA_OK)
         status = vecna_pool_new(o->training.threads, NULL, &job.pool, &err);
@@ -135,13 +114,7 @@ static int run(const node2vec_options *o, const char *path) {
                                 job.model,          word_of_vocab, vecna_graph_names(job.graph)};
         status = write_vectors(o->training.output, &output, &err);
     }
-    if (status != VECNA_OK)
-        exit_status = fail_with(&err);
-    else if (o->training.json)
-        exit_status = print_summary_json(&job);
-    else
-        print_summary(&job);
-    trainer_end(&job.watch, status == VECNA_OK);
+    exit_status = trainer_end(&job.watch, status, &err, print_summary_json, print_summary, &job);
     vecna_word2vec_free(job.model);
     vecna_walks_free(job.walks);
     vecna_graph_free(job.graph);

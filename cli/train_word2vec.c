@@ -26,9 +26,7 @@ typedef struct word2vec_job {
     size_t started; /* words that began with an earlier vector */
 } word2vec_job;
 
-static vecna_status save_model(const void *model, const char *path, vecna_error *err) {
-    return vecna_word2vec_save(model, path, err);
-}
+TRAINABLE(word2vec);
 
 /* ---- earlier vectors ------------------------------------------------------------------------- */
 
@@ -94,23 +92,7 @@ static vecna_status make_model(word2vec_job *job, vecna_error *err) {
                                  (double)words * (double)o->model.dim * 22 + (double)bytes, err);
     if (status == VECNA_OK)
         status = vecna_word2vec_new(&o->model, &job->supply, job->corpus.vocab, &job->model, err);
-    return status;
-}
-
-static vecna_status train(word2vec_job *job, vecna_error *err) {
-    vecna_status status = trainer_start(&job->watch, &job->options->training, "words", err);
-    job->watch.save = save_model;
     job->watch.model = job->model;
-    if (status == VECNA_OK && job->options->training.resume)
-        status = vecna_word2vec_load(job->model, job->watch.checkpoint, err);
-    job->watch.words_before = vecna_word2vec_report(job->model).words;
-    job->watch.last = vecna_word2vec_report(job->model);
-    if (status == VECNA_OK)
-        status = vecna_word2vec_train(job->model, job->pool, trainer_watch, &job->watch, err);
-    if (status == VECNA_OK && job->watch.failed != VECNA_OK) {
-        status = job->watch.failed;
-        *err = job->watch.error;
-    }
     return status;
 }
 
@@ -124,7 +106,8 @@ static vecna_status write_result(word2vec_job *job, vecna_error *err) {
     return write_vectors(job->options->training.output, &output, err);
 }
 
-static void print_summary(const word2vec_job *job) {
+static void print_summary(const void *user) {
+    const word2vec_job *job = user;
     const word2vec_options *o = job->options;
     char *beside = words_path(o->training.output);
     printf("%s: %s words x %zu dimensions, %s by %s%s\n", o->training.output,
@@ -145,45 +128,35 @@ static void print_summary(const word2vec_job *job) {
     free(beside);
 }
 
-static int print_summary_json(const word2vec_job *job) {
+static int print_summary_json(const void *user) {
+    const word2vec_job *job = user;
     const word2vec_options *o = job->options;
     vecna_json_writer json;
-    vecna_json_writer_init(&json, 0, NULL);
-    vecna_json_write_object_begin(&json);
-    vecna_json_write_key(&json, "output");
-    vecna_json_write_string(&json, o->training.output);
-    vecna_json_write_key(&json, "method");
-    vecna_json_write_string(&json, "word2vec");
+    trainer_json_begin(&job->watch, "word2vec", &json);
     vecna_json_write_key(&json, "arch");
     vecna_json_write_string(&json, o->model.arch == VECNA_SKIPGRAM ? "skipgram" : "cbow");
-    vecna_json_write_key(&json, "words");
-    vecna_json_write_u64(&json, job->supply.numbers);
-    vecna_json_write_key(&json, "dim");
-    vecna_json_write_u64(&json, o->model.dim);
-    vecna_json_write_key(&json, "words_read");
-    vecna_json_write_u64(&json, job->corpus.tokens_read);
-    vecna_json_write_key(&json, "words_of_an_epoch");
-    vecna_json_write_u64(&json, job->corpus.tokens);
-    vecna_json_write_key(&json, "words_rare");
-    vecna_json_write_u64(&json, job->corpus.words_rare);
-    vecna_json_write_key(&json, "phrases");
-    vecna_json_write_u64(&json, job->corpus.phrases);
-    vecna_json_write_key(&json, "started_from_earlier");
-    vecna_json_write_u64(&json, job->started);
-    trainer_json(&job->watch, &json);
-    vecna_json_write_object_end(&json);
-    return print_json(&json, stdout);
+    json_count(&json, "words", job->supply.numbers);
+    json_count(&json, "dim", o->model.dim);
+    json_count(&json, "words_read", job->corpus.tokens_read);
+    json_count(&json, "words_of_an_epoch", job->corpus.tokens);
+    json_count(&json, "words_rare", job->corpus.words_rare);
+    json_count(&json, "phrases", job->corpus.phrases);
+    json_count(&json, "started_from_earlier", job->started);
+    return trainer_json_end(&job->watch, &json);
 }
 
 static int run(const word2vec_options *o, const char *path) {
     word2vec_job job;
     vecna_error err;
     vecna_status status;
-    int exit_status = EXIT_DONE;
+    int exit_status;
 
     memset(&job, 0, sizeof job);
     job.options = o;
     job.path = path;
+    job.watch.options = &o->training;
+    job.watch.kind = &word2vec_trainable;
+    job.watch.what = "words";
     status = check_output_name(o->training.output, &err);
     if (status == VECNA_OK)
         status = vecna_pool_new(o->training.threads, NULL, &job.pool, &err);
@@ -196,16 +169,10 @@ static int run(const word2vec_options *o, const char *path) {
     if (status == VECNA_OK)
         status = start_from_earlier(&job, &err);
     if (status == VECNA_OK)
-        status = train(&job, &err);
+        status = trainer_run(&job.watch, job.pool, &err);
     if (status == VECNA_OK)
         status = write_result(&job, &err);
-    if (status != VECNA_OK)
-        exit_status = fail_with(&err);
-    else if (o->training.json)
-        exit_status = print_summary_json(&job);
-    else
-        print_summary(&job);
-    trainer_end(&job.watch, status == VECNA_OK);
+    exit_status = trainer_end(&job.watch, status, &err, print_summary_json, print_summary, &job);
     vecna_word2vec_free(job.model);
     vecna_corpus_free(&job.corpus);
     vecna_vocab_free(job.earlier_vocab);
