@@ -1,6 +1,7 @@
 /* vecna eval analogy: a set of questions against a set of vectors, or one question in words. */
 #include "cli/eval.h"
-#include "cli/words.h"
+#include "cli/eval_tasks.h"
+#include "cli/eval_words.h"
 #include "vecna/metric.h"
 
 #include <math.h>
@@ -10,13 +11,10 @@
 enum { SECTIONS_MOST = 256, NAME_BYTES = 64, TERMS_MOST = 63 };
 
 typedef struct analogy_options {
-    int method, letters;
-    size_t restricted, k, resamples, threads;
+    word_eval_options common;
+    int method;
+    size_t k;
     double epsilon;
-    uint64_t seed;
-    bool json;
-    const char *vocab;
-    input_options input;
 } analogy_options;
 
 typedef struct section {
@@ -26,9 +24,8 @@ typedef struct section {
 
 typedef struct analogy_job {
     const analogy_options *options;
-    const char *vectors_path, *questions_path;
-    word_vectors vectors;
-    word_lookup lookup;
+    word_eval common;
+    const char *questions_path;
     section *sections;
     size_t section_count;
     vecna_analogy *questions; /* those that can be asked */
@@ -39,7 +36,6 @@ typedef struct analogy_job {
     double *right, *control; /* 1 or 0 */
     section semantic, syntactic, total;
     vecna_interval accuracy, nearest, margin;
-    vecna_pool *pool;
 } analogy_job;
 
 static vecna_status no_memory(vecna_error *err) {
@@ -122,7 +118,7 @@ static vecna_status add_question(analogy_job *job, const vecna_piece *line, size
         return status;
     job->sections[job->section_count - 1].total++;
     for (size_t i = 0; i < 4; i++) {
-        rows[i] = lookup_row(&job->lookup, words[i], lengths[i]);
+        rows[i] = lookup_row(&job->common.lookup, words[i], lengths[i]);
         if (rows[i] < 0)
             return VECNA_OK;
     }
@@ -155,7 +151,7 @@ static vecna_status read_questions(analogy_job *job, vecna_error *err) {
     if (status == VECNA_OK && job->count == 0)
         status = vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1,
                                  "no question of %.100s has all its words in %.100s",
-                                 job->questions_path, job->vectors_path);
+                                 job->questions_path, job->common.path);
     return status;
 }
 
@@ -163,9 +159,10 @@ static vecna_status read_questions(analogy_job *job, vecna_error *err) {
 
 static vecna_status ask(analogy_job *job, vecna_analogy_method method, double *right,
                         vecna_error *err) {
-    const int64_t *form_of = job->lookup.form_of;
-    vecna_analogy_options options = {method, job->options->epsilon, form_of, job->pool, NULL};
-    vecna_status status = vecna_eval_analogies(lookup_vectors(&job->lookup), job->questions,
+    const int64_t *form_of = job->common.lookup.form_of;
+    vecna_analogy_options options = {method, job->options->epsilon, form_of, job->common.pool,
+                                     NULL};
+    vecna_status status = vecna_eval_analogies(lookup_vectors(&job->common.lookup), job->questions,
                                                job->count, &options, job->answers, err);
     for (size_t i = 0; status == VECNA_OK && i < job->count; i++)
         right[i] = job->answers[i] >= 0 && form_of[job->answers[i]] == form_of[job->expected[i]];
@@ -196,8 +193,7 @@ static vecna_status measure(analogy_job *job, vecna_error *err) {
                                            {VECNA_STATISTIC_MEAN, 1, 0, 0},
                                            {VECNA_STATISTIC_DIFFERENCE, 0, 1, 0}};
     vecna_bootstrap_input input = {columns, 2, job->count, statistics, 3};
-    vecna_bootstrap_options options = {job->options->resamples, 0, job->options->seed, job->pool,
-                                       NULL};
+    vecna_bootstrap_options options = word_eval_bootstrap(&job->common);
     vecna_interval figures[3];
     vecna_status status;
     job->answers = malloc(job->count * sizeof *job->answers);
@@ -245,10 +241,10 @@ static void print_report(const analogy_job *job) {
     static const char *const headers[] = {"section", "right",    "asked",
                                           "of",      "accuracy", "nearest to c"};
     table t;
-    printf("%s: %s of %s by %s, over the first %s of %s words%s\n\n", job->vectors_path,
+    printf("%s: %s of %s by %s, over the first %s of %s words%s\n\n", job->common.path,
            grouped(job->count), grouped(job->total.total), method_name(job->options),
-           grouped(job->lookup.restricted), grouped(job->vectors.file.vectors.rows),
-           job->lookup.fold ? ", letters of either case" : "");
+           grouped(job->common.lookup.restricted), grouped(job->common.vectors.file.vectors.rows),
+           job->common.lookup.fold ? ", letters of either case" : "");
     table_start(&t, 6, headers);
     for (size_t i = 0; i < job->section_count; i++)
         section_row(&t, job->sections[i].name, &job->sections[i]);
@@ -266,18 +262,6 @@ static void print_report(const analogy_job *job) {
         "points\n",
         100 * job->nearest.value, 100 * job->margin.value, 100 * job->margin.low,
         100 * job->margin.high);
-}
-
-static void json_interval(vecna_json_writer *json, const char *key, const vecna_interval *value) {
-    vecna_json_write_key(json, key);
-    vecna_json_write_object_begin(json);
-    vecna_json_write_key(json, "value");
-    vecna_json_write_f64(json, value->value);
-    vecna_json_write_key(json, "low");
-    vecna_json_write_f64(json, value->low);
-    vecna_json_write_key(json, "high");
-    vecna_json_write_f64(json, value->high);
-    vecna_json_write_object_end(json);
 }
 
 static void json_section(vecna_json_writer *json, const char *name, const section *one) {
@@ -302,9 +286,9 @@ static int print_report_json(const analogy_job *job) {
     vecna_json_write_key(&json, "method");
     vecna_json_write_string(&json, method_name(job->options));
     vecna_json_write_key(&json, "words");
-    vecna_json_write_u64(&json, job->vectors.file.vectors.rows);
+    vecna_json_write_u64(&json, job->common.vectors.file.vectors.rows);
     vecna_json_write_key(&json, "restricted_to");
-    vecna_json_write_u64(&json, job->lookup.restricted);
+    vecna_json_write_u64(&json, job->common.lookup.restricted);
     vecna_json_write_key(&json, "sections");
     vecna_json_write_array_begin(&json);
     for (size_t i = 0; i < job->section_count; i++)
@@ -316,11 +300,11 @@ static int print_report_json(const analogy_job *job) {
     json_section(&json, "syntactic", &job->syntactic);
     vecna_json_write_key(&json, "total");
     json_section(&json, "total", &job->total);
-    json_interval(&json, "accuracy", &job->accuracy);
+    write_figure(&json, "accuracy", job->accuracy);
     vecna_json_write_key(&json, "accuracy_of_all");
     vecna_json_write_f64(&json, (double)job->total.right / (double)job->total.total);
-    json_interval(&json, "nearest_to_c", &job->nearest);
-    json_interval(&json, "margin", &job->margin);
+    write_figure(&json, "nearest_to_c", job->nearest);
+    write_figure(&json, "margin", job->margin);
     vecna_json_write_object_end(&json);
     return print_json(&json, stdout);
 }
@@ -353,10 +337,10 @@ static vecna_status parse_terms(analogy_job *job, const char *const *words, size
             return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                    "between \"%.40s\" and \"%.40s\" stands neither + nor -",
                                    words[i - 1], words[i]);
-        row = lookup_row(&job->lookup, words[i], strlen(words[i]));
+        row = lookup_row(&job->common.lookup, words[i], strlen(words[i]));
         if (row < 0)
             return vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1, "%.100s has no word \"%.60s\"",
-                                   job->vectors_path, words[i]);
+                                   job->common.path, words[i]);
         terms[*term_count].row = (size_t)row;
         terms[(*term_count)++].sign = sign;
         expects_word = false;
@@ -368,7 +352,7 @@ static vecna_status parse_terms(analogy_job *job, const char *const *words, size
 
 static bool is_term(const analogy_job *job, const term *terms, size_t count, size_t row) {
     for (size_t i = 0; i < count; i++)
-        if (job->lookup.form_of[terms[i].row] == job->lookup.form_of[row])
+        if (job->common.lookup.form_of[terms[i].row] == job->common.lookup.form_of[row])
             return true;
     return false;
 }
@@ -377,7 +361,7 @@ static bool is_term(const analogy_job *job, const term *terms, size_t count, siz
 static size_t best_rows(const analogy_job *job, const term *terms, size_t count,
                         const float *distances, size_t *out) {
     size_t found = 0, k = job->options->k;
-    for (size_t row = 0; row < job->lookup.restricted; row++) {
+    for (size_t row = 0; row < job->common.lookup.restricted; row++) {
         size_t at;
         if (isnan(distances[row]) || (found == k && distances[row] >= distances[out[k - 1]]) ||
             is_term(job, terms, count, row))
@@ -395,10 +379,12 @@ static int print_answers(const analogy_job *job, const float *distances, const s
     static const char *const headers[] = {"word", "cosine"};
     vecna_json_writer json;
     table t;
-    if (!job->options->json) {
+    if (!job->options->common.json) {
         table_start(&t, 2, headers);
         for (size_t i = 0; i < count; i++) {
-            table_cell(&t, "%s", job->vectors.words[rows[i]] ? job->vectors.words[rows[i]] : "");
+            table_cell(&t, "%s",
+                       job->common.vectors.words[rows[i]] ? job->common.vectors.words[rows[i]]
+                                                          : "");
             table_cell(&t, "%.4f", 1 - (double)distances[rows[i]]);
         }
         table_print(&t, stdout, "");
@@ -411,7 +397,7 @@ static int print_answers(const analogy_job *job, const float *distances, const s
     for (size_t i = 0; i < count; i++) {
         vecna_json_write_object_begin(&json);
         vecna_json_write_key(&json, "word");
-        vecna_json_write_string(&json, job->vectors.words[rows[i]]);
+        vecna_json_write_string(&json, job->common.vectors.words[rows[i]]);
         vecna_json_write_key(&json, "row");
         vecna_json_write_u64(&json, rows[i]);
         vecna_json_write_key(&json, "cosine");
@@ -424,7 +410,7 @@ static int print_answers(const analogy_job *job, const float *distances, const s
 }
 
 static int answer_words(analogy_job *job, const char *const *words, size_t count) {
-    vecna_view vectors = lookup_vectors(&job->lookup);
+    vecna_view vectors = lookup_vectors(&job->common.lookup);
     term terms[TERMS_MOST];
     size_t term_count = 0, found, k = job->options->k;
     size_t *rows = malloc((k + 1) * sizeof *rows);
@@ -465,13 +451,8 @@ static int run(const analogy_options *o, const char *const *arguments, size_t co
     int exit_status = EXIT_DONE;
     memset(&job, 0, sizeof job);
     job.options = o;
-    job.vectors_path = arguments[0];
     job.questions_path = arguments[1];
-    status = vecna_pool_new(o->threads, NULL, &job.pool, &err);
-    if (status == VECNA_OK)
-        status = load_words(arguments[0], &o->input, o->vocab, &job.vectors, &err);
-    if (status == VECNA_OK)
-        status = lookup_new(&job.vectors, o->letters == 0, o->restricted, &job.lookup, &err);
+    status = word_eval_open(arguments[0], &o->common, &job.common, &err);
     if (status == VECNA_OK && count > 2) {
         exit_status = answer_words(&job, arguments + 1, count - 1);
     } else {
@@ -481,7 +462,7 @@ static int run(const analogy_options *o, const char *const *arguments, size_t co
             status = measure(&job, &err);
         if (status != VECNA_OK)
             exit_status = fail_with(&err);
-        else if (o->json)
+        else if (o->common.json)
             exit_status = print_report_json(&job);
         else
             print_report(&job);
@@ -493,32 +474,19 @@ static int run(const analogy_options *o, const char *const *arguments, size_t co
     free(job.answers);
     free(job.right);
     free(job.control);
-    lookup_free(&job.lookup);
-    unload_words(&job.vectors);
-    vecna_pool_free(job.pool);
+    word_eval_close(&job.common);
     return exit_status;
 }
 
 int eval_analogy(int argc, char **argv) {
-    analogy_options o = {.restricted = 300000, .k = 10};
+    analogy_options o = {.common = {.restricted = 300000}, .k = 10};
     const option options[] = {
         {"method", 0, OPTION_CHOICE, &o.method, "add|mul",
          "3CosAdd: cos(x,b) - cos(x,a) + cos(x,c); 3CosMul\nmultiplies and divides them (add)"},
         {"epsilon", 0, OPTION_NUMBER, &o.epsilon, "X", "added to the divisor of 3CosMul (0.001)"},
-        {"restrict-vocab", 0, OPTION_COUNT, &o.restricted, "N",
-         "only the first N words count, as questions and as\nanswers (300000; other programs: "
-         "30000)"},
-        {"letters", 0, OPTION_CHOICE, &o.letters, "fold|exact",
-         "whether King and king are one word (fold)"},
         {"k", 'k', OPTION_COUNT, &o.k, "N", "answers to a question in words (10)"},
-        {"vocab", 0, OPTION_TEXT, &o.vocab, "FILE",
-         "words of the vectors, a line a row (default: in\nVECTORS, or VECTORS' name with "
-         ".vocab.txt)"},
-        {"resamples", 0, OPTION_COUNT, &o.resamples, "N", "of the bootstrap (2000)"},
-        {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of the bootstrap (0)"},
-        {"json", 0, OPTION_FLAG, &o.json, NULL, "one JSON object"},
-        {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
-        INPUT_OPTIONS(o.input),
+        WORD_EVAL_OPTIONS(o.common, "only the first N words count, as questions and as\nanswers "
+                                    "(300000; other programs: 30000)"),
     };
     const usage use = {
         "vecna eval analogy VECTORS QUESTIONS | VECTORS WORD - WORD + WORD ... [options]",

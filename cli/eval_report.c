@@ -1,5 +1,6 @@
 /* The figures of vecna eval for people and for machines: the same ones, from the same structs. */
 #include "cli/eval.h"
+#include "cli/eval_tasks.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -162,19 +163,6 @@ void eval_print(const eval_job *job) {
 
 /* ---- for machines ---------------------------------------------------------------------------- */
 
-static void write_interval(vecna_json_writer *json, const char *key,
-                           const vecna_interval *interval) {
-    vecna_json_write_key(json, key);
-    vecna_json_write_object_begin(json);
-    vecna_json_write_key(json, "value");
-    vecna_json_write_f64(json, interval->value);
-    vecna_json_write_key(json, "low");
-    vecna_json_write_f64(json, interval->low);
-    vecna_json_write_key(json, "high");
-    vecna_json_write_f64(json, interval->high);
-    vecna_json_write_object_end(json);
-}
-
 static void write_count(vecna_json_writer *json, const char *key, uint64_t count) {
     vecna_json_write_key(json, key);
     vecna_json_write_u64(json, count);
@@ -190,19 +178,19 @@ static void write_measure(vecna_json_writer *json, const eval_truth *truth, int 
     vecna_json_write_key(json, vecna_measure_name((vecna_measure)measure));
     vecna_json_write_object_begin(json);
     write_count(json, "queries", kept->translated.queries);
-    write_interval(json, "translated", &kept->translated);
+    write_figure(json, "translated", kept->translated);
     if (kept->has_native) {
-        write_interval(json, "native", &kept->native);
-        write_interval(json, "retention", &kept->retention);
+        write_figure(json, "native", kept->native);
+        write_figure(json, "retention", kept->retention);
     }
     if (kept->has_status_quo) {
-        write_interval(json, "old_model", &kept->status_quo);
-        write_interval(json, "advantage", &kept->advantage);
+        write_figure(json, "old_model", kept->status_quo);
+        write_figure(json, "advantage", kept->advantage);
     }
     if (kept->has_native && kept->has_status_quo) {
-        write_interval(json, "upgrade_gain", &kept->upgrade_gain);
-        write_interval(json, "gap_recovered", &kept->gap_recovered);
-        write_interval(json, "gap", &kept->gap);
+        write_figure(json, "upgrade_gain", kept->upgrade_gain);
+        write_figure(json, "gap_recovered", kept->gap_recovered);
+        write_figure(json, "gap", kept->gap);
     }
     vecna_json_write_key(json, "controls");
     vecna_json_write_array_begin(json);
@@ -210,8 +198,8 @@ static void write_measure(vecna_json_writer *json, const eval_truth *truth, int 
         const vecna_control_result *control = &truth->controls[measure][i];
         vecna_json_write_object_begin(json);
         write_text(json, "name", system_names[truth->control_systems[i]]);
-        write_interval(json, "value", &control->mean);
-        write_interval(json, "margin", &control->margin);
+        write_figure(json, "value", control->mean);
+        write_figure(json, "margin", control->margin);
         vecna_json_write_key(json, "cleared");
         vecna_json_write_bool(json, control->cleared);
         vecna_json_write_object_end(json);
@@ -278,9 +266,9 @@ int eval_print_json(const eval_job *job) {
         vecna_json_write_object_begin(&json);
         for (int system = 0; system < SYSTEMS; system++)
             if (job->overlap[system] && system != SYSTEM_NATIVE)
-                write_interval(&json, system_names[system], &job->overlaps[system]);
+                write_figure(&json, system_names[system], job->overlaps[system]);
         vecna_json_write_object_end(&json);
-        write_interval(&json, "native_first", &job->native_firsts);
+        write_figure(&json, "native_first", job->native_firsts);
         write_verdict(&json, job);
     }
     vecna_json_write_object_end(&json);

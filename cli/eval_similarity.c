@@ -2,7 +2,8 @@
  * their vectors; pairs of sentences by that of the mean of their words, plain and weighted (SIF). Beside
  * them stands what the letters alone would tell. */
 #include "cli/eval.h"
-#include "cli/words.h"
+#include "cli/eval_tasks.h"
+#include "cli/eval_words.h"
 #include "vecna/linalg.h"
 #include "vecna/metric.h"
 
@@ -14,13 +15,10 @@
 enum { FIELDS_MOST = 32, WAYS_MOST = 2 };
 
 typedef struct similarity_options {
-    int letters;
-    size_t restricted, resamples, threads;
+    word_eval_options common;
     double sif;
-    uint64_t seed;
-    bool sentences, json;
-    const char *vocab, *counts;
-    input_options input;
+    bool sentences;
+    const char *counts;
 } similarity_options;
 
 /* A judged pair of the file; the texts lie in job->text. */
@@ -32,9 +30,8 @@ typedef struct judged_pair {
 
 typedef struct similarity_job {
     const similarity_options *options;
-    const char *vectors_path, *pairs_path;
-    word_vectors vectors;
-    word_lookup lookup;
+    word_eval common;
+    const char *pairs_path;
     vecna_tokenizer *tokenizer;
     char *text; /* the file of pairs */
     size_t text_bytes;
@@ -47,7 +44,6 @@ typedef struct similarity_job {
     double *found[3]; /* (asked) of each way, and of the control */
     size_t asked, ways;
     vecna_correlations figures[3];
-    vecna_pool *pool;
 } similarity_job;
 
 static const char *const word_ways[] = {"cosine"}, *const sentence_ways[] = {"mean", "SIF"};
@@ -218,11 +214,11 @@ static double common_letters(const judged_pair *pair) {
 }
 
 static void compare_words(similarity_job *job) {
-    vecna_view vectors = lookup_vectors(&job->lookup);
+    vecna_view vectors = lookup_vectors(&job->common.lookup);
     for (size_t i = 0; i < job->pair_count; i++) {
         const judged_pair *pair = &job->pairs[i];
-        int64_t a = lookup_row(&job->lookup, pair->a, pair->a_bytes);
-        int64_t b = lookup_row(&job->lookup, pair->b, pair->b_bytes);
+        int64_t a = lookup_row(&job->common.lookup, pair->a, pair->a_bytes);
+        int64_t b = lookup_row(&job->common.lookup, pair->b, pair->b_bytes);
         if (a < 0 || b < 0) {
             job->unknown++;
             continue;
@@ -239,7 +235,7 @@ static void compare_words(similarity_job *job) {
 
 /* a / (a + p): p by counts, or by rank where there are none (Zipf). */
 static vecna_status weigh_words(similarity_job *job, vecna_error *err) {
-    size_t rows = job->lookup.restricted;
+    size_t rows = job->common.lookup.restricted;
     double total = 0;
     vecna_source *source = NULL;
     vecna_piece line;
@@ -262,7 +258,8 @@ static vecna_status weigh_words(similarity_job *job, vecna_error *err) {
             status = vecna_error_set(err, VECNA_ERR_FORMAT, -1,
                                      "a line of %.100s is not a word and its count",
                                      job->options->counts);
-        row = status == VECNA_OK ? lookup_row(&job->lookup, fields[0].data, fields[0].bytes) : -1;
+        row = status == VECNA_OK ? lookup_row(&job->common.lookup, fields[0].data, fields[0].bytes)
+                                 : -1;
         total += status == VECNA_OK ? count : 0;
         if (row >= 0)
             job->weights[row] += count;
@@ -278,12 +275,12 @@ static vecna_status weigh_words(similarity_job *job, vecna_error *err) {
 /* Sums of the words of a text into two rows; returns how many were known. */
 static size_t add_words(similarity_job *job, const char *text, size_t bytes, float *mean,
                         float *sif) {
-    vecna_view vectors = lookup_vectors(&job->lookup);
+    vecna_view vectors = lookup_vectors(&job->common.lookup);
     size_t known = 0;
     const char *word = "";
     vecna_tokenizer_start(job->tokenizer, text, bytes);
     while (vecna_tokenizer_next(job->tokenizer, &word, &bytes, NULL) == VECNA_OK && word) {
-        int64_t row = lookup_row(&job->lookup, word, bytes);
+        int64_t row = lookup_row(&job->common.lookup, word, bytes);
         const float *vector;
         if (row < 0)
             continue;
@@ -351,9 +348,9 @@ static double common_words(similarity_job *job, const judged_pair *pair) {
 }
 
 static vecna_status compare_sentences(similarity_job *job, vecna_error *err) {
-    size_t dim = lookup_vectors(&job->lookup).dim, rows = 2 * job->pair_count;
+    size_t dim = lookup_vectors(&job->common.lookup).dim, rows = 2 * job->pair_count;
     float *mean = calloc(rows * dim + 1, sizeof *mean), *sif = calloc(rows * dim + 1, sizeof *sif);
-    vecna_tokenizer_options options = {VECNA_TOKENS_WORDS, job->options->letters == 1, NULL};
+    vecna_tokenizer_options options = {VECNA_TOKENS_WORDS, job->options->common.letters == 1, NULL};
     vecna_status status = mean && sif ? VECNA_OK : no_memory(err);
     if (status == VECNA_OK)
         status = vecna_tokenizer_new(&options, &job->tokenizer, err);
@@ -384,8 +381,7 @@ static vecna_status compare_sentences(similarity_job *job, vecna_error *err) {
 /* ---- figures and reports --------------------------------------------------------------------- */
 
 static vecna_status measure(similarity_job *job, vecna_error *err) {
-    vecna_bootstrap_options options = {job->options->resamples, 0, job->options->seed, job->pool,
-                                       NULL};
+    vecna_bootstrap_options options = word_eval_bootstrap(&job->common);
     vecna_status status = VECNA_OK;
     job->gold = malloc(job->pair_count * sizeof *job->gold);
     for (size_t way = 0; way <= job->ways; way++)
@@ -400,7 +396,7 @@ static vecna_status measure(similarity_job *job, vecna_error *err) {
         status = vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1,
                                  "%zu pairs of %.80s have both words in %.80s; a correlation takes "
                                  "two or more",
-                                 job->asked, job->pairs_path, job->vectors_path);
+                                 job->asked, job->pairs_path, job->common.path);
     for (size_t way = 0; status == VECNA_OK && way <= job->ways; way++)
         status = vecna_eval_correlations(job->found[way], job->gold, job->asked, &options,
                                          &job->figures[way], err);
@@ -410,7 +406,7 @@ static vecna_status measure(similarity_job *job, vecna_error *err) {
 static void print_report(const similarity_job *job) {
     static const char *const headers[] = {"similarity", "Spearman", "95 %", "Pearson", "95 %"};
     table t;
-    printf("%s: %s of %s pairs of %s%s\n\n", job->vectors_path,
+    printf("%s: %s of %s pairs of %s%s\n\n", job->common.path,
            grouped(job->sentences ? job->asked - job->unknown : job->asked),
            grouped(job->pair_count), job->sentences ? "sentences" : "words",
            job->unknown == 0 ? ""
@@ -430,18 +426,6 @@ static void print_report(const similarity_job *job) {
         printf("\nSIF weighs words by their rank; give their --counts for the real frequencies\n");
 }
 
-static void json_interval(vecna_json_writer *json, const char *key, const vecna_interval *value) {
-    vecna_json_write_key(json, key);
-    vecna_json_write_object_begin(json);
-    vecna_json_write_key(json, "value");
-    vecna_json_write_f64(json, value->value);
-    vecna_json_write_key(json, "low");
-    vecna_json_write_f64(json, value->low);
-    vecna_json_write_key(json, "high");
-    vecna_json_write_f64(json, value->high);
-    vecna_json_write_object_end(json);
-}
-
 static int print_report_json(const similarity_job *job) {
     static const char *const keys[2][3] = {{"cosine", "control"}, {"mean", "sif", "control"}};
     vecna_json_writer json;
@@ -458,8 +442,8 @@ static int print_report_json(const similarity_job *job) {
     for (size_t way = 0; way <= job->ways; way++) {
         vecna_json_write_key(&json, keys[job->sentences][way]);
         vecna_json_write_object_begin(&json);
-        json_interval(&json, "spearman", &job->figures[way].spearman);
-        json_interval(&json, "pearson", &job->figures[way].pearson);
+        write_figure(&json, "spearman", job->figures[way].spearman);
+        write_figure(&json, "pearson", job->figures[way].pearson);
         vecna_json_write_object_end(&json);
     }
     vecna_json_write_object_end(&json);
@@ -475,20 +459,15 @@ static int run(const similarity_options *o, const char *const *paths) {
     int exit_status = EXIT_DONE;
     memset(&job, 0, sizeof job);
     job.options = o;
-    job.vectors_path = paths[0];
     job.pairs_path = paths[1];
-    status = vecna_pool_new(o->threads, NULL, &job.pool, &err);
-    if (status == VECNA_OK)
-        status = load_words(paths[0], &o->input, o->vocab, &job.vectors, &err);
-    if (status == VECNA_OK)
-        status = lookup_new(&job.vectors, o->letters == 0, o->restricted, &job.lookup, &err);
+    status = word_eval_open(paths[0], &o->common, &job.common, &err);
     if (status == VECNA_OK)
         status = read_pairs(&job, &err);
     if (status == VECNA_OK)
         status = measure(&job, &err);
     if (status != VECNA_OK)
         exit_status = fail_with(&err);
-    else if (o->json)
+    else if (o->common.json)
         exit_status = print_report_json(&job);
     else
         print_report(&job);
@@ -499,9 +478,7 @@ static int run(const similarity_options *o, const char *const *paths) {
     for (size_t way = 0; way < 3; way++)
         free(job.found[way]);
     vecna_tokenizer_free(job.tokenizer);
-    lookup_free(&job.lookup);
-    unload_words(&job.vectors);
-    vecna_pool_free(job.pool);
+    word_eval_close(&job.common);
     return exit_status;
 }
 
@@ -513,18 +490,7 @@ int eval_similarity(int argc, char **argv) {
         {"sif", 0, OPTION_NUMBER, &o.sif, "A", "a word of frequency p weighs A / (A + p) (0.001)"},
         {"counts", 0, OPTION_TEXT, &o.counts, "FILE",
          "frequencies: a word and its count a line (default:\nby the rank of the row)"},
-        {"letters", 0, OPTION_CHOICE, &o.letters, "fold|exact",
-         "whether King and king are one word (fold)"},
-        {"restrict-vocab", 0, OPTION_COUNT, &o.restricted, "N",
-         "only the first N words count (all)"},
-        {"vocab", 0, OPTION_TEXT, &o.vocab, "FILE",
-         "words of the vectors, a line a row (default: in\nVECTORS, or VECTORS' name with "
-         ".vocab.txt)"},
-        {"resamples", 0, OPTION_COUNT, &o.resamples, "N", "of the bootstrap (2000)"},
-        {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of the bootstrap (0)"},
-        {"json", 0, OPTION_FLAG, &o.json, NULL, "one JSON object"},
-        {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
-        INPUT_OPTIONS(o.input),
+        WORD_EVAL_OPTIONS(o.common, "only the first N words count (all)"),
     };
     const usage use = {
         "vecna eval similarity VECTORS PAIRS [options]",
