@@ -95,6 +95,31 @@ VECNA_API void vecna_linalg_int8_free(vecna_linalg_int8 *weights);
 VECNA_API VECNA_CHECK vecna_status vecna_linalg_int8_product(const vecna_linalg_int8 *weights,
                                                              vecna_view in, vecna_matrix out,
                                                              vecna_pool *pool, vecna_error *err);
+/* Pack rows that are bytes already, to be asked many times.
+ *   rows    (count, inner)  -127 .. 127
+ *   scales  (count)         of the codes
+ * Memory:   one allocation, about inner * count bytes, count rounded up to 64. Nothing given is kept.
+ * Errors:   as vecna_linalg_int8_new. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_int8_of_rows(vecna_view_i8 rows,
+                                                             const float *scales,
+                                                             const vecna_allocator *allocator,
+                                                             vecna_linalg_int8 **out,
+                                                             vecna_error *err);
+/* out[i][j] = (steps[i] * scales[first + j]) * (in's row i . the rows' row first + j).
+ *   first  a multiple of 64; out.dim is one too, unless out goes as far as the last row
+ *   in     (rows, inner)  -127 .. 127
+ *   out    (rows, some of the rows)
+ * Numerics: sums are exact and multiplied in this order: the same bits with every instruction set.
+ * Memory:   128 KiB of stack. Safe from any thread. Errors: VECNA_ERR_DIM. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_int8_scores(const vecna_linalg_int8 *rows,
+                                                            size_t first, vecna_view_i8 in,
+                                                            const float *steps, vecna_matrix out,
+                                                            vecna_error *err);
+/* out += by[i] * row list[i] of the rows, i from 0 to count - 1, each product rounded by itself: the same
+ * bits with every instruction set.
+ *   list  (count)  below rows.rows;  out (rows.dim). Since 0.2. */
+VECNA_API void vecna_linalg_int8_add(vecna_view_i8 rows, const int32_t *list, const float *by,
+                                     size_t count, float *out);
 /* 1 where the processor has AVX-512 VNNI; elsewhere int8 weights save memory and no time. */
 VECNA_API int vecna_linalg_int8_is_fast(void);
 

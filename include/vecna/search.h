@@ -93,9 +93,10 @@ typedef struct vecna_index_options {
  *   options  may be NULL
  * Numerics: a row is code * scale with codes -127 .. 127 of its largest component: the cosine is off
  *           by about 0.0005 in 384 dimensions. The result depends on the rows and their order alone.
- * Memory:   rows * (dim + 8) bytes; while building also the sample as float32.
+ * Memory:   rows * (2 * dim + 12) bytes (the rows as they are given out, and packed for products, a cell
+ *           rounded up to 64); while building also the sample as float32.
  * Errors:   VECNA_ERR_ARGUMENT for no rows, more than 2^31 or more cells than rows; VECNA_ERR_OVERFLOW for
- *           more than 131071 dims; VECNA_ERR_VALUE for NaN or infinity (position: the row);
+ *           more than 65536 dims; VECNA_ERR_VALUE for NaN or infinity (position: the row);
  *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY. Since 0.2. */
 VECNA_API VECNA_CHECK vecna_status vecna_index_new(vecna_view rows,
                                                    const vecna_index_options *options,

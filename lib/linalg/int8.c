@@ -17,6 +17,7 @@
 
 #include <math.h>
 #include <stdalign.h>
+#include <string.h>
 
 /* Quantised rows of one chunk stand on the stack and beside a panel in the second cache. */
 enum { CHUNK_BYTES = 1 << 17, INNER_MAX = 65536, ALIGNMENT = 64 };
@@ -63,7 +64,16 @@ static void portable_product(const vecna_linalg_int8 *weights, size_t panel,
     }
 }
 
-const vni_int8_kernels vni_int8_portable = {0, portable_quantise, portable_product};
+static void portable_add(vecna_view_i8 codes, const int32_t *list, const float *by, size_t count,
+                         float *out) {
+    for (size_t i = 0; i < count; i++) {
+        const int8_t *row = codes.data + (size_t)list[i] * codes.stride;
+        for (size_t j = 0; j < codes.dim; j++)
+            out[j] += by[i] * (float)row[j];
+    }
+}
+
+const vni_int8_kernels vni_int8_portable = {0, portable_quantise, portable_product, portable_add};
 
 static const vni_int8_kernels *kernels(void) {
     const unsigned features = vni_cpu_features();
@@ -137,35 +147,29 @@ static size_t rounded(size_t bytes) {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-vecna_status vecna_linalg_int8_new(vecna_view weights, const float *bias,
-                                   const vecna_linalg_int8_options *options,
-                                   vecna_linalg_int8 **out, vecna_error *err) {
-    const size_t quads = (weights.rows + VNI_QUAD - 1) / VNI_QUAD;
-    const size_t panels = (weights.dim + VNI_PANEL - 1) / VNI_PANEL, columns = panels * VNI_PANEL;
-    const vecna_allocator *allocator = options ? options->allocator : NULL;
-    const float *given = options ? options->centre : NULL;
+/* An object with room for its arrays in one allocation; all of it zero. */
+static vecna_status new_weights(size_t inner, size_t dim, const vecna_allocator *allocator,
+                                vecna_linalg_int8 **out, vecna_error *err) {
+    const size_t quads = (inner + VNI_QUAD - 1) / VNI_QUAD;
+    const size_t panels = (dim + VNI_PANEL - 1) / VNI_PANEL, columns = panels * VNI_PANEL;
     size_t packed, bytes = 0;
     unsigned char *at;
     vecna_linalg_int8 *made;
-    vecna_status status = check_weights(weights, bias, given, err);
-    if (status != VECNA_OK)
-        return status;
     if (vecna_size_mul(columns * VNI_QUAD, quads, &packed) &&
         vecna_size_add(packed, 3 * rounded(columns * sizeof(float)), &bytes))
-        bytes += rounded(sizeof *made) + rounded(weights.rows * sizeof(float)) + ALIGNMENT;
+        bytes += rounded(sizeof *made) + rounded(inner * sizeof(float)) + ALIGNMENT;
     made = bytes ? vecna_allocate_zero(allocator, bytes, 1) : NULL;
     if (made == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for int8 weights of %zu x %zu",
-                               weights.rows, weights.dim);
+                               inner, dim);
     if (allocator) {
         made->allocator_copy = *allocator;
         made->allocator = &made->allocator_copy;
     }
-    made->inner = weights.rows;
-    made->dim = weights.dim;
+    made->inner = inner;
+    made->dim = dim;
     made->quads = quads;
     made->panels = panels;
-    made->unit_rows = options && options->unit_rows;
     at = (unsigned char *)made + rounded(sizeof *made);
     at += (ALIGNMENT - (uintptr_t)at % ALIGNMENT) % ALIGNMENT;
     made->panel = (int8_t *)at;
@@ -173,10 +177,56 @@ vecna_status vecna_linalg_int8_new(vecna_view weights, const float *bias,
     made->scale = (float *)(void *)(at += rounded(columns * sizeof(float)));
     made->moved = (int32_t *)(void *)(at += rounded(columns * sizeof(float)));
     made->centre = (float *)(void *)(at += rounded(columns * sizeof(float)));
+    *out = made;
+    return VECNA_OK;
+}
+
+vecna_status vecna_linalg_int8_new(vecna_view weights, const float *bias,
+                                   const vecna_linalg_int8_options *options,
+                                   vecna_linalg_int8 **out, vecna_error *err) {
+    const vecna_allocator *allocator = options ? options->allocator : NULL;
+    const float *given = options ? options->centre : NULL;
+    vecna_linalg_int8 *made = NULL;
+    vecna_status status = check_weights(weights, bias, given, err);
+    if (status == VECNA_OK)
+        status = new_weights(weights.rows, weights.dim, allocator, &made, err);
+    if (status != VECNA_OK)
+        return status;
+    made->unit_rows = options && options->unit_rows;
     for (size_t i = 0; given && i < weights.rows; i++)
         made->centre[i] = given[i];
     for (size_t j = 0; j < weights.dim; j++)
         pack_column(made, weights, bias, j);
+    *out = made;
+    return VECNA_OK;
+}
+
+vecna_status vecna_linalg_int8_of_rows(vecna_view_i8 rows, const float *scales,
+                                       const vecna_allocator *allocator, vecna_linalg_int8 **out,
+                                       vecna_error *err) {
+    vecna_linalg_int8 *made = NULL;
+    if (rows.rows == 0 || rows.dim == 0 || rows.stride < rows.dim)
+        return vecna_error_set(err, VECNA_ERR_DIM, -1, "int8 rows of %zu x %zu (stride %zu)",
+                               rows.rows, rows.dim, rows.stride);
+    if (rows.dim > INNER_MAX)
+        return vecna_error_set(err, VECNA_ERR_OVERFLOW, -1,
+                               "%zu int8 products can overflow an int32 sum; %d are the most",
+                               rows.dim, INNER_MAX);
+    vecna_status status = new_weights(rows.dim, rows.rows, allocator, &made, err);
+    if (status != VECNA_OK)
+        return status;
+    for (size_t j = 0; j < rows.rows; j++) {
+        const int8_t *row = rows.data + j * rows.stride;
+        int8_t *panel = made->panel + j / VNI_PANEL * VNI_PANEL * made->quads * VNI_QUAD +
+                        j % VNI_PANEL * VNI_QUAD;
+        int32_t sum = 0;
+        for (size_t i = 0; i < rows.dim; i++) {
+            panel[i / VNI_QUAD * VNI_PANEL * VNI_QUAD + i % VNI_QUAD] = row[i];
+            sum += row[i];
+        }
+        made->scale[j] = scales[j];
+        made->moved[j] = 128 * sum;
+    }
     *out = made;
     return VECNA_OK;
 }
@@ -220,6 +270,23 @@ typedef struct int8_job {
     vecna_matrix out;
 } int8_job;
 
+/* Quantised rows against panels `from` .. `to` of the weights, into out. */
+static void panels_of(const vecna_linalg_int8 *weights, size_t from, size_t to, const uint8_t *rows,
+                      const float *step, size_t count, vecna_matrix out) {
+    const vni_int8_kernels *kernel = kernels();
+    const size_t row_bytes = weights->quads * VNI_QUAD;
+    for (size_t panel = from; panel < to; panel++) {
+        const size_t first = panel * VNI_PANEL, left = weights->dim - first;
+        for (size_t i = 0; i < count; i += VNI_TILE_ROWS) {
+            vni_int8_tile tile = {rows + i * row_bytes, row_bytes, step + i,
+                                  out.data + i * out.stride + first - from * VNI_PANEL, out.stride};
+            kernel->product(weights, panel, &tile,
+                            count - i < VNI_TILE_ROWS ? count - i : VNI_TILE_ROWS,
+                            left < VNI_PANEL ? left : VNI_PANEL);
+        }
+    }
+}
+
 static void int8_chunk(void *user, size_t begin, size_t end, size_t worker) {
     alignas(ALIGNMENT) uint8_t rows[CHUNK_BYTES];
     float step[CHUNK_BYTES / VNI_QUAD / VNI_LANES];
@@ -236,17 +303,8 @@ static void int8_chunk(void *user, size_t begin, size_t end, size_t worker) {
         else
             step[i] = kernel->quantise(weights, row, by, rows + i * row_bytes);
     }
-    for (size_t panel = 0; panel < weights->panels; panel++) {
-        const size_t first = panel * VNI_PANEL, left = weights->dim - first;
-        for (size_t i = 0; i < count; i += VNI_TILE_ROWS) {
-            vni_int8_tile tile = {rows + i * row_bytes, row_bytes, step + i,
-                                  job->out.data + (begin + i) * job->out.stride + first,
-                                  job->out.stride};
-            kernel->product(weights, panel, &tile,
-                            count - i < VNI_TILE_ROWS ? count - i : VNI_TILE_ROWS,
-                            left < VNI_PANEL ? left : VNI_PANEL);
-        }
-    }
+    panels_of(weights, 0, weights->panels, rows, step, count,
+              vecna_matrix_rows(job->out, begin, count));
 }
 
 vecna_status vecna_linalg_int8_product(const vecna_linalg_int8 *weights, vecna_view in,
@@ -267,4 +325,36 @@ vecna_status vecna_linalg_int8_product(const vecna_linalg_int8 *weights, vecna_v
         rows -= rows % VNI_TILE_ROWS;
     vecna_pool_run(pool, in.rows, rows, int8_chunk, &job);
     return VECNA_OK;
+}
+
+vecna_status vecna_linalg_int8_scores(const vecna_linalg_int8 *rows, size_t first, vecna_view_i8 in,
+                                      const float *steps, vecna_matrix out, vecna_error *err) {
+    alignas(ALIGNMENT) uint8_t bytes[CHUNK_BYTES];
+    const size_t row_bytes = rows->quads * VNI_QUAD, from = first / VNI_PANEL;
+    const size_t most = CHUNK_BYTES / row_bytes;
+    if (in.dim != rows->inner || in.stride < in.dim || in.rows != out.rows ||
+        out.stride < out.dim || first % VNI_PANEL || first > rows->dim ||
+        out.dim > rows->dim - first || (out.dim % VNI_PANEL && out.dim != rows->dim - first))
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "%zu int8 rows of %zu against %zu of %zu x %zu from row %zu on",
+                               in.rows, in.dim, out.dim, rows->dim, rows->inner, first);
+    const size_t to = from + (out.dim + VNI_PANEL - 1) / VNI_PANEL;
+    const size_t step = most > VNI_TILE_ROWS ? most - most % VNI_TILE_ROWS : most;
+    for (size_t at = 0; at < in.rows; at += step) {
+        const size_t count = in.rows - at < step ? in.rows - at : step;
+        for (size_t i = 0; i < count; i++) {
+            const int8_t *row = in.data + (at + i) * in.stride;
+            uint8_t *to_row = bytes + i * row_bytes;
+            for (size_t j = 0; j < in.dim; j++)
+                to_row[j] = (uint8_t)(row[j] ^ -128); /* + 128 */
+            memset(to_row + in.dim, 128, row_bytes - in.dim);
+        }
+        panels_of(rows, from, to, bytes, steps + at, count, vecna_matrix_rows(out, at, count));
+    }
+    return VECNA_OK;
+}
+
+void vecna_linalg_int8_add(vecna_view_i8 rows, const int32_t *list, const float *by, size_t count,
+                           float *out) {
+    kernels()->add(rows, list, by, count, out);
 }

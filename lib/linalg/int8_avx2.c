@@ -104,6 +104,23 @@ AVX2 static void product(const vecna_linalg_int8 *weights, size_t panel, const v
     }
 }
 
-const vni_int8_kernels vni_int8_avx2 = {VNI_CPU_AVX2, quantise, product};
+AVX2 static void add(vecna_view_i8 codes, const int32_t *list, const float *by, size_t count,
+                     float *out) {
+    const size_t whole = codes.dim - codes.dim % WIDE;
+    for (size_t i = 0; i < count; i++) {
+        const int8_t *row = codes.data + (size_t)list[i] * codes.stride;
+        const __m256 times = _mm256_set1_ps(by[i]);
+        for (size_t j = 0; j < whole; j += WIDE) {
+            __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(row + j));
+            __m256 value = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+            value = _mm256_add_ps(_mm256_loadu_ps(out + j), _mm256_mul_ps(times, value));
+            _mm256_storeu_ps(out + j, value);
+        }
+        for (size_t j = whole; j < codes.dim; j++)
+            out[j] += by[i] * (float)row[j];
+    }
+}
+
+const vni_int8_kernels vni_int8_avx2 = {VNI_CPU_AVX2, quantise, product, add};
 
 #endif

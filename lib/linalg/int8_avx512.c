@@ -151,6 +151,31 @@ VNNI static void product(const vecna_linalg_int8 *weights, size_t panel, const v
     }
 }
 
-const vni_int8_kernels vni_int8_avx512vnni = {VNI_CPU_AVX512VNNI, quantise, product};
+/* 64 sums stay in registers while all listed rows are passed over. */
+VNNI static void add(vecna_view_i8 codes, const int32_t *list, const float *by, size_t count,
+                     float *out) {
+    for (size_t j = 0; j < codes.dim; j += VNI_PANEL) {
+        __m512 sum[VECTORS];
+        __mmask16 which[VECTORS];
+        for (size_t v = 0; v < VECTORS; v++) {
+            const size_t at = j + v * WIDE;
+            which[v] = first_of(at < codes.dim ? codes.dim - at : 0);
+            sum[v] = _mm512_maskz_loadu_ps(which[v], out + at);
+        }
+        for (size_t i = 0; i < count; i++) {
+            const int8_t *row = codes.data + (size_t)list[i] * codes.stride + j;
+            const __m512 times = _mm512_set1_ps(by[i]);
+            for (size_t v = 0; v < VECTORS; v++) {
+                const __m128i bytes = _mm_maskz_loadu_epi8(which[v], row + v * WIDE);
+                const __m512 value = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+                sum[v] = _mm512_add_ps(sum[v], _mm512_mul_ps(times, value));
+            }
+        }
+        for (size_t v = 0; v < VECTORS; v++)
+            _mm512_mask_storeu_ps(out + j + v * WIDE, which[v], sum[v]);
+    }
+}
+
+const vni_int8_kernels vni_int8_avx512vnni = {VNI_CPU_AVX512VNNI, quantise, product, add};
 
 #endif

@@ -30,15 +30,18 @@ typedef struct vni_int8_tile {
     size_t out_stride;
 } vni_int8_tile;
 
-/* Two steps, each with one variant per instruction set; all give the same bits.
+/* Steps, each with one variant per instruction set; all give the same bits.
  * quantise: row * by - centre to quads * 4 bytes, 128 standing for 0; returns what a unit is worth.
- * product: `rows` rows (1 .. VNI_TILE_ROWS) against one panel; columns (1 .. 64) are written. */
+ * product: `rows` rows (1 .. VNI_TILE_ROWS) against one panel; columns (1 .. 64) are written.
+ * add: out += by[i] * the listed rows of codes, one after the other. */
 typedef struct vni_int8_kernels {
     unsigned needs; /* VNI_CPU_ */
     float (*quantise)(const struct vecna_linalg_int8 *weights, const float *row, float by,
                       uint8_t *out);
     void (*product)(const struct vecna_linalg_int8 *weights, size_t panel,
                     const vni_int8_tile *tile, size_t rows, size_t columns);
+    void (*add)(vecna_view_i8 codes, const int32_t *list, const float *by, size_t count,
+                float *out);
 } vni_int8_kernels;
 
 extern const vni_int8_kernels vni_int8_portable;

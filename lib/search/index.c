@@ -77,7 +77,8 @@ static vecna_status new_index(size_t rows, size_t dim, size_t cells,
     index->centroids = vecna_allocate(allocator, cells, dim);
     index->scales = vecna_allocate(allocator, rows + cells, sizeof *index->scales);
     index->starts = vecna_allocate_zero(allocator, cells + 1, sizeof *index->starts);
-    if (!index->codes || !index->centroids || !index->scales || !index->starts) {
+    index->packed = vecna_allocate_zero(allocator, cells + 1, sizeof *index->packed);
+    if (!index->codes || !index->centroids || !index->scales || !index->starts || !index->packed) {
         vecna_index_free(index);
         return no_memory(rows, err);
     }
@@ -97,6 +98,10 @@ void vecna_index_free(vecna_index *index) {
     vecna_release(allocator, index->scales);
     vecna_release(allocator, index->starts);
     vecna_release(allocator, index->order);
+    for (size_t c = 0; c <= index->cells && index->packed; c++) {
+        vecna_linalg_int8_free(index->packed[c]);
+    }
+    vecna_release(allocator, index->packed);
     vecna_release(allocator, index);
 }
 
@@ -108,6 +113,23 @@ vecna_index_parts vecna_index_parts_of(const vecna_index *index) {
 
 const int32_t *vecna_index_order(const vecna_index *index) {
     return index->order;
+}
+
+vecna_status vni_index_pack(vecna_index *index, vecna_error *err) {
+    const size_t dim = index->dim, cells = index->cells;
+    const vecna_view_i8 centroids = {index->centroids, cells, dim, dim};
+    vecna_status status = vecna_linalg_int8_of_rows(centroids, index->centroid_scales,
+                                                    index->allocator, &index->packed[cells], err);
+    for (size_t c = 0; c < cells && !status; c++) {
+        const size_t start = (size_t)index->starts[c];
+        const vecna_view_i8 rows = {index->codes + start * dim,
+                                    (size_t)index->starts[c + 1] - start, dim, dim};
+        if (rows.rows) {
+            status = vecna_linalg_int8_of_rows(rows, index->scales + start, index->allocator,
+                                               &index->packed[c], err);
+        }
+    }
+    return status;
 }
 
 static vecna_status check_sizes(size_t rows, size_t dim, size_t cells, vecna_error *err) {
@@ -151,6 +173,11 @@ vecna_status vecna_index_from_parts(const vecna_index_parts *parts,
             return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
                                    "a scale of an index is not in 0 .. 1");
         }
+    }
+    status = vni_index_pack(index, err);
+    if (status) {
+        vecna_index_free(index);
+        return status;
     }
     *out = index;
     return VECNA_OK;
@@ -337,8 +364,11 @@ vecna_status vecna_index_new(vecna_view rows, const vecna_index_options *options
         goto done;
     }
     lay_out(&b);
-    *out = b.index;
-    b.index = NULL;
+    status = vni_index_pack(b.index, err);
+    if (!status) {
+        *out = b.index;
+        b.index = NULL;
+    }
 done:
     vecna_index_free(b.index);
     vecna_release(allocator, b.cell);

@@ -1,14 +1,15 @@
 /* Finding in the inverted file. Queries come in chunks: first all centroids against all queries, then
- * cell by cell one product of the queries that probe it with its rows, so that a cell is read once a
- * chunk. Sums go through tiles that stay in the cache and are passed over by a loop that compilers
- * turn into vector compares; what beats the worst kept goes into the query's heap. */
+ * cell by cell one product of the queries that probe it with its rows, packed for it when the index was
+ * made, so that a cell is read once a chunk. Scores go through tiles that stay in the second cache and
+ * are passed over by vector compares (index_scan.c); what beats the worst kept goes into the query's
+ * heap. */
 #include "search/index_impl.h"
 #include "search/search_impl.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 4096, TILE_QUERIES = 256, TILE_ROWS = 1024, SCAN = 64 };
+enum { CHUNK = 4096, TILE_QUERIES = 252, TILE_ROWS = 512 };
 
 typedef struct finding {
     const vecna_index *index;
@@ -25,8 +26,8 @@ typedef struct chunk {
     size_t first, count, probes;
     int8_t *codes;      /* (count, dim) */
     int8_t *gathered;   /* (TILE_QUERIES, dim) */
-    float *scales;      /* (count) */
-    int32_t *tile;      /* (TILE_QUERIES, TILE_ROWS) */
+    float *scales;      /* (count + TILE_QUERIES) and gathered */
+    float *tile;        /* (TILE_QUERIES, TILE_ROWS) */
     vni_best *best;     /* (count) */
     int64_t *best_rows; /* (count, larger of k and probes) */
     float *best_scores;
@@ -41,48 +42,28 @@ static void reset(chunk *c, size_t k) {
     }
 }
 
-/* Offer a line of sums; scores are sum * scale of the row * scale of the query. */
-static void scan(chunk *c, size_t query, const int32_t *sums, const float *scales, size_t rows,
-                 int64_t first) {
-    vni_best *best = &c->best[query];
-    const float by = c->scales[query];
-    for (size_t from = 0; from < rows; from += SCAN) {
-        const size_t here = rows - from < SCAN ? rows - from : SCAN;
-        const float worst = best->count < best->k ? -HUGE_VALF : best->scores[0];
-        float score[SCAN];
-        int any = 0;
-        for (size_t j = 0; j < here; j++) {
-            score[j] = (float)sums[from + j] * scales[from + j] * by;
-            any |= score[j] >= worst;
-        }
-        for (size_t j = 0; j < here && any; j++) {
-            if (score[j] <= c->most) {
-                vni_best_offer(best, score[j], first + (int64_t)(from + j));
-            }
-        }
-    }
-}
-
-/* Rows of one block against the listed queries (NULL: all of the chunk). */
-static vecna_status look(chunk *c, const int32_t *list, size_t listed, vecna_view_i8 rows,
-                         const float *scales, int64_t first, vecna_error *err) {
+/* Rows of a cell, from number `first` on, against the listed queries (NULL: all of the chunk). */
+static vecna_status look(chunk *c, const int32_t *list, size_t listed,
+                         const vecna_linalg_int8 *rows, size_t row_count, int64_t first,
+                         vecna_error *err) {
     const size_t dim = c->f->index->dim;
+    float *scales = c->scales + c->count;
     vecna_status status = VECNA_OK;
     for (size_t q = 0; q < listed && !status; q += TILE_QUERIES) {
         const size_t asked = listed - q < TILE_QUERIES ? listed - q : TILE_QUERIES;
-        const int8_t *codes = c->codes + q * dim;
+        vecna_view_i8 in = {list ? c->gathered : c->codes + q * dim, asked, dim, dim};
         for (size_t i = 0; i < asked && list; i++) {
             memcpy(c->gathered + i * dim, c->codes + (size_t)list[q + i] * dim, dim);
-            codes = c->gathered;
+            scales[i] = c->scales[list[q + i]];
         }
-        for (size_t r = 0; r < rows.rows && !status; r += TILE_ROWS) {
-            const size_t here = rows.rows - r < TILE_ROWS ? rows.rows - r : TILE_ROWS;
-            const vecna_view_i8 a = {codes, asked, dim, dim};
-            const vecna_view_i8 b = {rows.data + r * dim, here, dim, dim};
-            status = vecna_linalg_product_rows_i8(a, b, c->tile, TILE_ROWS, NULL, err);
+        for (size_t r = 0; r < row_count && !status; r += TILE_ROWS) {
+            const size_t here = row_count - r < TILE_ROWS ? row_count - r : TILE_ROWS;
+            const vecna_matrix tile = {c->tile, asked, here, TILE_ROWS};
+            status =
+                vecna_linalg_int8_scores(rows, r, in, list ? scales : c->scales + q, tile, err);
             for (size_t i = 0; i < asked && !status; i++) {
-                scan(c, list ? (size_t)list[q + i] : q + i, c->tile + i * TILE_ROWS, scales + r,
-                     here, first + (int64_t)r);
+                vni_index_offer(&c->best[list ? (size_t)list[q + i] : q + i], c->most,
+                                c->tile + i * TILE_ROWS, here, first + (int64_t)r);
             }
         }
     }
@@ -92,10 +73,10 @@ static vecna_status look(chunk *c, const int32_t *list, size_t listed, vecna_vie
 /* Which cells each query probes, and which queries each cell has. */
 static vecna_status probe(chunk *c, vecna_error *err) {
     const vecna_index *index = c->f->index;
-    const vecna_view_i8 centroids = {index->centroids, index->cells, index->dim, index->dim};
     reset(c, c->probes);
     c->most = HUGE_VALF;
-    vecna_status status = look(c, NULL, c->count, centroids, index->centroid_scales, 0, err);
+    vecna_status status =
+        look(c, NULL, c->count, index->packed[index->cells], index->cells, 0, err);
     if (status) {
         return status;
     }
@@ -121,7 +102,6 @@ static vecna_status probe(chunk *c, vecna_error *err) {
 /* All cells, each against the queries that probe it. */
 static vecna_status find_chunk(chunk *c, vecna_error *err) {
     const vecna_index *index = c->f->index;
-    const size_t dim = index->dim;
     const float limit = c->f->query.score_max;
     const int everywhere = c->probes == index->cells;
     vecna_status status = everywhere ? VECNA_OK : probe(c, err);
@@ -129,12 +109,11 @@ static vecna_status find_chunk(chunk *c, vecna_error *err) {
     c->most = limit > 0 ? limit : HUGE_VALF;
     for (size_t cell = 0; cell < index->cells && !status; cell++) {
         const size_t start = (size_t)index->starts[cell];
-        const vecna_view_i8 rows = {index->codes + start * dim,
-                                    (size_t)index->starts[cell + 1] - start, dim, dim};
+        const size_t rows = (size_t)index->starts[cell + 1] - start;
         const int32_t *list = everywhere ? NULL : c->asking + c->probed[cell];
         const size_t listed =
             everywhere ? c->count : (size_t)(c->probed[cell + 1] - c->probed[cell]);
-        status = look(c, list, listed, rows, index->scales + start, (int64_t)start, err);
+        status = look(c, list, listed, index->packed[cell], rows, (int64_t)start, err);
     }
     for (size_t i = 0; i < c->count && !status; i++) {
         const size_t k = c->f->query.k;
@@ -160,7 +139,7 @@ static void find_rows(void *user, size_t begin, size_t end, size_t worker) {
     const size_t asking = c.probes < index->cells ? count * c.probes : 0;
     (void)worker;
     c.codes = vecna_allocate(index->allocator, count + TILE_QUERIES, dim);
-    c.scales = vecna_allocate(index->allocator, count, sizeof *c.scales);
+    c.scales = vecna_allocate(index->allocator, count + TILE_QUERIES, sizeof *c.scales);
     c.tile = vecna_allocate(index->allocator, (size_t)TILE_QUERIES * TILE_ROWS, sizeof *c.tile);
     c.best = vecna_allocate(index->allocator, count, sizeof *c.best);
     c.best_rows = vecna_allocate(index->allocator, count * kept, sizeof *c.best_rows);

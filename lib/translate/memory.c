@@ -319,12 +319,10 @@ static void correct_row(const vni_memory *m, const int32_t *rows, const float *s
     const size_t count = weigh(m, rows, scores, most, weights);
     const float length = (float)sqrt(vni_dot(row, row, q));
     for (size_t n = 0; n < count; n++) {
-        const int8_t *codes = m->residuals + (size_t)rows[n] * q;
-        const float by = weights[n] * m->scales[rows[n]] * length;
-        for (size_t j = 0; j < q; j++) {
-            row[j] += by * (float)codes[j];
-        }
+        weights[n] = weights[n] * m->scales[rows[n]] * length;
     }
+    const vecna_view_i8 residuals = {m->residuals, m->rows, q, q};
+    vecna_linalg_int8_add(residuals, rows, weights, count, row);
 }
 
 void vni_memory_add(const vni_memory *m, const vni_neighbours *found, vecna_matrix translated) {

@@ -229,6 +229,104 @@ static void bad_weights_are_refused(void **state) {
     vecna_linalg_int8_free(packed);
 }
 
+/* Rows that are bytes already: exact sums, and every instruction set to the bit; parts of the rows
+ * from a multiple of 64 on are the same numbers. */
+static void scores_of_bytes(void **state) {
+    static const size_t shapes[][3] = {{1, 1, 1}, {7, 13, 3}, {6, 64, 64}, {400, 403, 130}};
+    (void)state;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        const size_t rows = shapes[s][0], inner = shapes[s][1], dim = shapes[s][2];
+        int8_t *in = malloc(rows * (inner + 1)), *of = malloc(dim * (inner + 2));
+        float *steps = random_floats(rows, 1, 1), *scales = random_floats(dim, 2, 1);
+        float *out = malloc(rows * (dim + 1) * sizeof *out),
+              *part = malloc(rows * dim * sizeof *out);
+        vecna_linalg_int8 *packed;
+        for (size_t i = 0; i < rows * (inner + 1); i++)
+            in[i] = (int8_t)((int)(i * 37 % 255) - 127);
+        for (size_t i = 0; i < dim * (inner + 2); i++)
+            of[i] = (int8_t)((int)(i * 91 % 255) - 127);
+        const vecna_view_i8 asked = {in, rows, inner, inner + 1};
+        assert_status(VECNA_OK,
+                      vecna_linalg_int8_of_rows((vecna_view_i8){of, dim, inner, inner + 2}, scales,
+                                                NULL, &packed, NULL));
+        for (size_t set = 0; set < SETS; set++) {
+            vni_cpu_allow(sets[set]);
+            assert_status(VECNA_OK,
+                          vecna_linalg_int8_scores(packed, 0, asked, steps,
+                                                   (vecna_matrix){out, rows, dim, dim + 1}, NULL));
+            for (size_t i = 0; i < rows; i++)
+                for (size_t j = 0; j < dim; j++) {
+                    int32_t sum = 0;
+                    for (size_t x = 0; x < inner; x++)
+                        sum += in[i * (inner + 1) + x] * of[j * (inner + 2) + x];
+                    assert_true(out[i * (dim + 1) + j] == (float)sum * (steps[i] * scales[j]));
+                }
+            for (size_t first = 64; first < dim; first += 64) {
+                const size_t some = dim - first;
+                assert_status(VECNA_OK,
+                              vecna_linalg_int8_scores(packed, first, asked, steps,
+                                                       vecna_matrix_dense(part, rows, some), NULL));
+                for (size_t i = 0; i < rows; i++)
+                    assert_memory_equal(part + i * some, out + i * (dim + 1) + first,
+                                        some * sizeof *part);
+            }
+        }
+        vni_cpu_allow(~0u);
+        assert_status(VECNA_ERR_DIM,
+                      vecna_linalg_int8_scores(packed, 1, asked, steps,
+                                               vecna_matrix_dense(part, rows, dim), NULL));
+        vecna_linalg_int8_free(packed);
+        free(in);
+        free(of);
+        free(steps);
+        free(scales);
+        free(out);
+        free(part);
+    }
+    vecna_linalg_int8 *none = NULL;
+    int8_t byte = 1;
+    float one = 1;
+    assert_status(VECNA_ERR_DIM, vecna_linalg_int8_of_rows((vecna_view_i8){&byte, 0, 1, 1}, &one,
+                                                           NULL, &none, NULL));
+    assert_status(VECNA_ERR_OVERFLOW,
+                  vecna_linalg_int8_of_rows((vecna_view_i8){&byte, 1, 65537, 65537}, &one, NULL,
+                                            &none, NULL));
+    assert_null(none);
+}
+
+static void adds_rows_of_bytes(void **state) {
+    enum { COUNT = 5 };
+    static const size_t dims[] = {1, 7, 64, 131};
+    static const int32_t list[COUNT] = {4, 0, 4, 2, 1};
+    (void)state;
+    for (size_t d = 0; d < sizeof dims / sizeof *dims; d++) {
+        const size_t dim = dims[d];
+        int8_t *codes = malloc(COUNT * (dim + 3));
+        float *by = random_floats(COUNT, 5, 1), *start = random_floats(dim + 1, 6, 1);
+        float *out = malloc((dim + 1) * sizeof *out);
+        for (size_t i = 0; i < COUNT * (dim + 3); i++)
+            codes[i] = (int8_t)((int)(i * 53 % 255) - 127);
+        for (size_t set = 0; set < SETS; set++) {
+            vni_cpu_allow(sets[set]);
+            memcpy(out, start, (dim + 1) * sizeof *out);
+            vecna_linalg_int8_add((vecna_view_i8){codes, COUNT, dim, dim + 3}, list, by, COUNT,
+                                  out);
+            for (size_t j = 0; j < dim; j++) {
+                float wanted = start[j];
+                for (size_t i = 0; i < COUNT; i++)
+                    wanted += by[i] * (float)codes[(size_t)list[i] * (dim + 3) + j];
+                assert_true(out[j] == wanted);
+            }
+            assert_true(out[dim] == start[dim]); /* nothing is written behind a row */
+        }
+        vni_cpu_allow(~0u);
+        free(codes);
+        free(by);
+        free(start);
+        free(out);
+    }
+}
+
 static vecna_status pack_some(void *user, const vecna_allocator *allocator, vecna_error *err) {
     vecna_linalg_int8_options options = {NULL, 0, allocator};
     vecna_linalg_int8 *packed = NULL;
@@ -250,6 +348,8 @@ int main(void) {
         cmocka_unit_test(rounding_is_small),
         cmocka_unit_test(odd_rows),
         cmocka_unit_test(bad_weights_are_refused),
+        cmocka_unit_test(scores_of_bytes),
+        cmocka_unit_test(adds_rows_of_bytes),
         cmocka_unit_test(survives_failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,7 @@ static float score_of(const vecna_index_parts *parts, size_t place, const float 
     for (size_t j = 0; j < parts->dim; j++) {
         sum += codes[j] * parts->codes[place * parts->dim + j];
     }
-    return (float)sum * parts->scales[place] * scale;
+    return (float)sum * (scale * parts->scales[place]);
 }
 
 static void all_cells_miss_nothing(void **state) {
