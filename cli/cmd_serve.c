@@ -11,10 +11,10 @@ extern char **environ;
 extern const char builtin_model[], builtin_model_end[]; /* embed_model.c */
 
 typedef struct serve {
-    const char *config, *listen, *upstream, *model, *api_key, *client_key, *map;
+    const char *config, *listen, *upstream, *model, *api_key, *client_key, *map, *precision;
     int provider;
     size_t dim;
-    bool insecure, check, keys, int8;
+    bool insecure, check, keys;
 } serve;
 
 static const char providers[] = "openai|ollama|tei|google|cohere|voyage";
@@ -53,8 +53,8 @@ static int check_options(const usage *use, const serve *options) {
                                 "--config; the file has its own");
     if (options->upstream == NULL && (options->api_key || options->provider))
         return usage_error(use, "--provider and --api-key go with --upstream");
-    if (options->int8 && options->map == NULL)
-        return usage_error(use, "--int8 goes with --map");
+    if (options->precision && options->map == NULL)
+        return usage_error(use, "--precision goes with --map");
     if (options->map && options->dim)
         return usage_error(use, "--dim and --map exclude each other: a map has its dimension");
     return -1;
@@ -82,8 +82,8 @@ int command_serve(int argc, char **argv) {
         {"dim", 'd', OPTION_COUNT, &options.dim, "N",
          "cut or pad to N dimensions, in the same space"},
         {"map", 0, OPTION_TEXT, &options.map, "FILE", "translate with a map of vecna fit"},
-        {"int8", 0, OPTION_FLAG, &options.int8, NULL,
-         "with --map: on bytes, a fifth of the time of one vector"},
+        {"precision", 0, OPTION_TEXT, &options.precision, "P",
+         "with --map: of its weights, float16 (default), float32 or\nint8"},
         {"api-key", 0, OPTION_TEXT, &options.api_key, "K",
          "key for the upstream; '${NAME}' takes the environment's"},
         {"client-key", 0, OPTION_TEXT, &options.client_key, "K", "key that clients must show"},
@@ -131,7 +131,7 @@ int command_serve(int argc, char **argv) {
     serving.client_key = options.client_key;
     serving.map = options.map;
     serving.dim = options.dim;
-    serving.int8 = options.int8;
+    serving.precision = options.precision;
     serving.builtin = builtin_model;
     serving.builtin_bytes = (size_t)(builtin_model_end - builtin_model);
     serving.say = say;

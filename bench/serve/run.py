@@ -279,7 +279,8 @@ def mapped(options, folder):
                    check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if not map_file.exists():
         raise SystemExit("vecna fit gave no map")
-    conf = {"float32": (map_file, ()), "int8": (map_file, ("--int8",)), "without": (None, ())}
+    kinds = ("float16", "float32", "int8")
+    conf = {name: (map_file, ("--precision", name)) for name in kinds} | {"without": (None, ())}
     clusters = {}
     try:
         for name, (file, serve) in conf.items():
@@ -290,7 +291,7 @@ def mapped(options, folder):
             body = write(folder, "one.json", body_of(1, base64))
             rounds = [{name: it.load("vecna", body, seconds=options.seconds) for name, it in clusters.items()}
                       for _ in range(options.rounds)]
-            for name in ("float32", "int8"):
+            for name in kinds:
                 differences = [got[name]["p50"] - got["without"]["p50"] for got in rounds]
                 cpu = [got[name]["cpu_us"] - got["without"]["cpu_us"] for got in rounds]
                 print(f"a map 1536 to 768 on the way, {name}, {'base64' if base64 else 'JSON'}: {show('p50 adds', differences)}, "

@@ -123,6 +123,36 @@ VECNA_API void vecna_linalg_int8_add(vecna_view_i8 rows, const int32_t *list, co
 /* 1 where the processor has AVX-512 VNNI; elsewhere int8 weights save memory and no time. */
 VECNA_API int vecna_linalg_int8_is_fast(void);
 
+/* ---- 16-bit weights -------------------------------------------------------------------------- */
+
+/* Weights (inner, dim) as halves, packed for products with one row or a handful: such a product takes
+ * as long as its weights take to be read, and these are half as many bytes as floats. From about 8
+ * rows on vecna_linalg_product is faster. Opaque; read-only once made. */
+typedef struct vecna_linalg_f16 vecna_linalg_f16;
+
+/* Round and pack weights. They are rounded in place too, so that float32 products with them agree with
+ * these: a half is 11 significant bits, times a power of two for each column.
+ * Memory:   one allocation, about 2 * inner * dim bytes. Free with _free.
+ * Errors:   VECNA_ERR_DIM for no weights; VECNA_ERR_VALUE for what is not finite; VECNA_ERR_MEMORY.
+ *           `weights` is then as it was. Since 0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_f16_new(vecna_matrix weights,
+                                                        const vecna_allocator *allocator,
+                                                        vecna_linalg_f16 **out, vecna_error *err);
+VECNA_API void vecna_linalg_f16_free(vecna_linalg_f16 *weights);
+
+/* out = the product of every row of in.
+ *   in   (rows, inner)
+ *   out  (rows, dim)    overwritten; must not overlap in
+ * Numerics: sums in float32. Rounding the weights moves a translation by a cosine of 1e-7 at most
+ *           (tests/server/test_real.py).
+ * Errors:   VECNA_ERR_DIM; VECNA_ERR_OVERFLOW for a stride below its row. Safe from any thread. Since
+ *           0.1. */
+VECNA_API VECNA_CHECK vecna_status vecna_linalg_f16_product(const vecna_linalg_f16 *weights,
+                                                            vecna_view in, vecna_matrix out,
+                                                            vecna_error *err);
+/* 1 where the processor widens halves itself (F16C, AVX-512); elsewhere this saves memory alone. */
+VECNA_API int vecna_linalg_f16_is_fast(void);
+
 /* ---- float64 --------------------------------------------------------------------------------- */
 
 typedef struct vecna_view_f64 {

@@ -6,7 +6,7 @@
 #include <math.h>
 
 /* A memory looks at a cell of its pairs once a block. */
-enum { BLOCK_ROWS = 1024, BLOCK_ROWS_MEMORY = 4096 };
+enum { BLOCK_ROWS = 1024, BLOCK_ROWS_MEMORY = 4096, ROWS_F16 = 4 };
 
 typedef struct applying {
     const vecna_map *map;
@@ -86,10 +86,13 @@ static vecna_status apply_int8(const applying *a, size_t begin, size_t count) {
 
 static vecna_status apply_floats(const applying *a, size_t begin, size_t end) {
     const size_t count = end - begin;
-    vecna_status status = vecna_linalg_product(
-        vecna_view_rows(a->in, begin, count),
-        vecna_view_dense(a->map->weights, a->map->source_dim, a->map->target_dim),
-        vecna_matrix_rows(a->out, begin, count), NULL, NULL);
+    const vecna_view in = vecna_view_rows(a->in, begin, count);
+    const vecna_matrix out = vecna_matrix_rows(a->out, begin, count);
+    const vecna_view weights =
+        vecna_view_dense(a->map->weights, a->map->source_dim, a->map->target_dim);
+    vecna_status status = a->map->f16 && count <= ROWS_F16
+                              ? vecna_linalg_f16_product(a->map->f16, in, out, NULL)
+                              : vecna_linalg_product(in, weights, out, NULL, NULL);
     for (size_t i = begin; i < end && !status; i++) {
         finish_row(a->map, a->base_normalized, a->in.data + i * a->in.stride,
                    a->out.data + i * a->out.stride);

@@ -28,6 +28,7 @@ struct vecna_map {
     int source_normalized;
     size_t rows_fit;
     double explained;        /* of the report; 0: not known */
+    vecna_linalg_f16 *f16;   /* weights as halves, for a few rows; NULL: not asked for */
     vecna_linalg_int8 *int8; /* weights and bias as bytes, in their place; NULL: not asked for */
     uint64_t checksum;
     vecna_verdict verdict;

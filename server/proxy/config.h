@@ -55,11 +55,12 @@ typedef struct vni_config_forward {
 enum { VNI_PROVIDER_STATIC = 6 }; /* behind the words of wire's dialects */
 enum { VNI_ADAPTER_NONE, VNI_ADAPTER_TRUNCATE, VNI_ADAPTER_RANDOM, VNI_ADAPTER_PROJECTION };
 enum { VNI_CONFIDENCE_ASKED, VNI_CONFIDENCE_ALWAYS, VNI_CONFIDENCE_NEVER };
+enum { VNI_PRECISION_FLOAT16, VNI_PRECISION_FLOAT32, VNI_PRECISION_INT8 };
 enum { VNI_DIMENSIONS_AUTO, VNI_DIMENSIONS_ALLOW, VNI_DIMENSIONS_REFUSE };
 
 typedef struct vni_config_map {
     vni_section section;
-    int type, truncate_mode, pad_mode, normalize, dimensions, force, int8, confidence;
+    int type, truncate_mode, pad_mode, normalize, dimensions, force, precision, confidence;
     size_t source_dim, target_dim, seed;
     const char *forward_target, *map, *query_prefix, *document_prefix, *vocabulary;
 } vni_config_map;

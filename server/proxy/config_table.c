@@ -131,9 +131,9 @@ static const vni_setting map_fields[] = {
               "requests that send `x-vecna-confidence: yes`, for all, or for none"),
     FIELD(vni_config_map, force, BOOL, .fallback = "false",
           .help = "serve the map although its verdict is FAIL"),
-    FIELD(vni_config_map, int8, BOOL, .fallback = "false",
-          .help = "a learned map works on bytes: one vector in a fifth of the time, at a cosine of "
-                  "0.9999 to the exact answer"),
+    FIELD(vni_config_map, precision, CHOICE, .words = "float16|float32|int8", .fallback = "float16",
+          .help = "of a learned map's weights. float16: one vector in half the time or less, at a "
+                  "cosine of 0.9999999 to float32's answer; int8: in a fifth, at 0.9999"),
     FIELD(vni_config_map, forward_target, TEXT, .help = "target to ask; empty: the default one"),
     FIELD(vni_config_map, normalize, BOOL, .alias = "normalise", .fallback = "true",
           .help = "bring answers to length 1"),

@@ -21,8 +21,8 @@ typedef struct vni_serve_options {
 
     /* Without a file: */
     const char *upstream, *provider, *model, *api_key, *map, *client_key;
-    size_t dim; /* 0: as the model has it */
-    int int8;   /* the map works on bytes */
+    const char *precision; /* of the map, a word of the configuration's; NULL: not said */
+    size_t dim;            /* 0: as the model has it */
     /* The static model that serves when no upstream is configured, in memory; NULL: there is none. */
     const void *builtin;
     size_t builtin_bytes;

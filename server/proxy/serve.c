@@ -49,10 +49,7 @@ static void write_options(const vni_serve_options *options, vecna_json_writer *j
     vecna_json_write_key(json, "adapter");
     vecna_json_write_object_begin(json);
     member(json, "map", options->map);
-    if (options->int8) {
-        vecna_json_write_key(json, "int8");
-        vecna_json_write_bool(json, 1);
-    }
+    member(json, "precision", options->precision);
     if (options->dim) {
         member(json, "type", "truncate");
         vecna_json_write_key(json, "target_dim");

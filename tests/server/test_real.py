@@ -116,10 +116,15 @@ def test_a_learned_map_is_served(minilm, glossmap, tmp_path):
         subprocess.run([VECNA, "translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", glossmap], check=True,
                        capture_output=True)
         assert vectors == pytest.approx(numpy.load(tmp_path / "out.npy"), abs=1e-5)
-    with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap, "--int8") as vecna:
+    with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap, "--precision", "int8") as vecna:
         on_bytes = vecna.embed(texts)[0]
         assert (on_bytes * vectors).sum(1).min() > 0.999 and not numpy.array_equal(on_bytes, vectors)
         assert numpy.array_equal(vecna.embed(texts[:1])[0], on_bytes[:1])  # alone or among others, the same
+    with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap, "--precision", "float32") as vecna:
+        exact = vecna.embed(texts)[0]
+        assert 1 - (exact * vectors).sum(1).min() < 1e-6  # halves, the default
+    vecna = Served("--listen", "127.0.0.1:0", "--upstream", minilm, "--model", "m", "--map", glossmap, "--precision", "f8", ready=False)
+    assert "float16|float32|int8" in vecna.stop(status=1).replace(", ", "|").replace(" or ", "|")
 
 
 def test_a_map_for_another_model_is_refused(glossmap):
