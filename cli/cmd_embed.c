@@ -1,4 +1,4 @@
-/* vecna embed: texts to vectors, by a server or by a static model in this process (embed_model.c).
+/* vecna embed: texts to vectors, by a server or by a model in this process (embed_model.c).
  *
  * Vectors go first, in the order of the texts, into a part file beside the output: a head that says what
  * made them, and for each row a hash of its text and its numbers. An interrupted run leaves that file; the
@@ -33,7 +33,7 @@ typedef struct embed {
 
     FILE *part;
     char part_path[4096];
-    vecna_model *here; /* in this process; NULL: a server is asked */
+    text_model here; /* in this process, where no server is asked */
     uint64_t identity;
     size_t dim;
     size_t rows;      /* in the part file */
@@ -307,7 +307,7 @@ static const char *word_of(const char *words, int index, char *out, size_t room)
 }
 
 static vecna_status embed_here(embed *job) {
-    const embed_model_options options = {.model = job->here,
+    const embed_model_options options = {.model = &job->here,
                                          .prefix = job->prefix,
                                          .batch = job->batch,
                                          .next = on_next,
@@ -531,7 +531,7 @@ static int name_part(embed *job) {
 /* What decides the vectors: a part file of another run is not gone on with. */
 static uint64_t identity_of(const embed *job) {
     const char *where = job->upstream ? job->upstream : "";
-    uint64_t hash = job->here ? vecna_model_about(job->here).checksum : (uint64_t)job->provider;
+    uint64_t hash = job->upstream ? (uint64_t)job->provider : model_identity(&job->here);
     hash = hash_of(hash, where, strlen(where));
     if (job->upstream && job->model)
         hash = hash_of(hash, job->model, strlen(job->model));
@@ -547,8 +547,8 @@ int command_embed(int argc, char **argv) {
          "server that embeds, vecna serve too (default: a\nstatic model in this process)"},
         {"provider", 'p', OPTION_CHOICE, &job.provider, providers, "what it speaks (openai)"},
         {"model", 'm', OPTION_TEXT, &job.model, "M",
-         "model to ask the server for; without --upstream a\nfile of vecna distill (default: the "
-         "built-in one)"},
+         "model to ask the server for; without --upstream a\nfile of vecna distill or vecna train "
+         "tfidf --keep\n(default: the built-in one)"},
         {"api-key", 0, OPTION_TEXT, &job.api_key, "K", "key for the server"},
         {"prefix", 0, OPTION_TEXT, &job.prefix, "TEXT", "put before each text, as the model asks"},
         {"batch", 0, OPTION_COUNT, &job.batch, "N",
@@ -593,6 +593,6 @@ int command_embed(int argc, char **argv) {
     if (!name_part(&job))
         return fail_text("the name of the output is too long");
     status = run(&job) == VECNA_OK ? report(&job, seconds_now() - started) : fail_with(&job.err);
-    vecna_model_free(job.here);
+    close_model(&job.here);
     return status;
 }

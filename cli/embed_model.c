@@ -1,9 +1,11 @@
-/* Texts through a static model: gathered by the thousand, because a text takes two microseconds and a
+/* Texts through a model: gathered by the thousand, because a text takes two microseconds and a
  * turn of the pool more. */
 #include "cli/embed_model.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { FLOATS_A_TURN = 1 << 24 }; /* rows of words are wide */
 
 /* The built-in model is part of the command: nothing to install, nothing to find. */
 extern const char builtin_model[], builtin_model_end[];
@@ -17,11 +19,39 @@ __asm__(".section .rodata\n"
         ".byte 0\n"
         ".previous\n");
 
-vecna_status open_model(const char *path, vecna_model **out, vecna_error *err) {
-    if (path)
-        return vecna_model_open(path, NULL, out, err);
-    return vecna_model_parse(builtin_model, (size_t)(builtin_model_end - builtin_model),
-                             "the built-in model", NULL, out, err);
+vecna_status open_model(const char *path, text_model *out, vecna_error *err) {
+    vecna_status status;
+    memset(out, 0, sizeof *out);
+    if (path == NULL)
+        return vecna_model_parse(builtin_model, (size_t)(builtin_model_end - builtin_model),
+                                 "the built-in model", NULL, &out->table, err);
+    status = vecna_model_open(path, NULL, &out->table, err);
+    if (status == VECNA_ERR_FORMAT && vecna_counts_open(path, NULL, &out->counts, NULL) == VECNA_OK)
+        return VECNA_OK;
+    return status;
+}
+
+void close_model(text_model *model) {
+    vecna_model_free(model->table);
+    vecna_counts_free(model->counts);
+}
+
+size_t model_dim(const text_model *model) {
+    return model->counts ? vecna_counts_about(model->counts).dim
+                         : vecna_model_about(model->table).dim;
+}
+
+uint64_t model_identity(const text_model *model) {
+    return model->counts  ? vecna_counts_about(model->counts).fingerprint
+           : model->table ? vecna_model_about(model->table).checksum
+                          : 0;
+}
+
+static vecna_status embed_passages(const text_model *model, const vecna_passage *texts,
+                                   vecna_matrix out, vecna_pool *pool, vecna_error *err) {
+    if (model->counts)
+        return vecna_counts_embed(model->counts, texts, out.rows, out, NULL, pool, err);
+    return vecna_model_embed(model->table, texts, out.rows, out, NULL, pool, err);
 }
 
 typedef struct gathering {
@@ -68,8 +98,10 @@ static vecna_status gather(const embed_model_options *o, gathering *g, size_t ba
 }
 
 vecna_status embed_by_model(const embed_model_options *options, vecna_error *err) {
-    const size_t batch = options->batch ? options->batch : 4096;
-    const size_t dim = vecna_model_about(options->model).dim;
+    const size_t dim = model_dim(options->model);
+    const size_t fits = FLOATS_A_TURN / dim > 1 ? FLOATS_A_TURN / dim : 1;
+    const size_t wanted = options->batch ? options->batch : 4096;
+    const size_t batch = wanted < fits ? wanted : fits;
     gathering g = {0};
     vecna_pool *pool = NULL;
     size_t count = 1;
@@ -87,8 +119,8 @@ vecna_status embed_by_model(const embed_model_options *options, vecna_error *err
             break;
         for (size_t i = 0, from = 0; i < count; from = g.ends[i++])
             g.passages[i] = (vecna_passage){g.text + from, g.ends[i] - from};
-        status = vecna_model_embed(options->model, g.passages, count,
-                                   vecna_matrix_dense(g.rows, count, dim), NULL, pool, err);
+        status = embed_passages(options->model, g.passages, vecna_matrix_dense(g.rows, count, dim),
+                                pool, err);
         if (status == VECNA_OK && options->take(options->user, g.rows, count, dim) != 0)
             break;
     }

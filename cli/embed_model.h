@@ -1,14 +1,24 @@
-/* Texts through a static model in this process, for vecna embed; and the built-in model. */
+/* Texts through a model in this process, for vecna embed: a static model, the built-in one, or counts. */
 #ifndef VECNA_CLI_EMBED_MODEL_H
 #define VECNA_CLI_EMBED_MODEL_H
 
 #include "cli/cli.h"
+#include "vecna/train.h"
 
-/* A model file, or the built-in model for NULL. */
-vecna_status open_model(const char *path, vecna_model **out, vecna_error *err);
+/* One of the two. All zeros: none. */
+typedef struct text_model {
+    vecna_model *table;
+    vecna_counts *counts;
+} text_model;
+
+/* A file of vecna distill or of vecna train tfidf --keep, or the built-in model for NULL. */
+vecna_status open_model(const char *path, text_model *out, vecna_error *err);
+void close_model(text_model *model);
+size_t model_dim(const text_model *model);
+uint64_t model_identity(const text_model *model); /* of all that decides a vector */
 
 typedef struct embed_model_options {
-    const vecna_model *model;
+    const text_model *model;
     const char *prefix; /* before each text, or NULL */
     size_t batch;       /* texts a turn; 0: 4096 */
     /* The next text, valid until the next call: 1, 0 at the end, -1 to stop. */

@@ -1,6 +1,7 @@
 /* vecna eval similarity: do vectors find alike what people find alike? Pairs of words by the cosine of
  * their vectors; pairs of sentences by that of the mean of their words, plain and weighted (SIF). Beside
  * them stands what the letters alone would tell. */
+#include "cli/embed_model.h"
 #include "cli/eval.h"
 #include "cli/eval_tasks.h"
 #include "cli/eval_words.h"
@@ -18,7 +19,7 @@ typedef struct similarity_options {
     word_eval_options common;
     double sif;
     bool sentences;
-    const char *counts;
+    const char *counts, *model;
 } similarity_options;
 
 /* A judged pair of the file; the texts lie in job->text. */
@@ -37,6 +38,7 @@ typedef struct similarity_job {
     size_t text_bytes;
     judged_pair *pairs;
     size_t pair_count, pair_capacity;
+    text_model model; /* embeds sentences whole; or none */
     bool sentences;
     size_t unknown;   /* words: pairs left out; sentences: those without any known word */
     double *weights;  /* (restricted) of SIF */
@@ -47,10 +49,13 @@ typedef struct similarity_job {
 } similarity_job;
 
 static const char *const word_ways[] = {"cosine"}, *const sentence_ways[] = {"mean", "SIF"};
+static const char model_way[] = "cosine";
 
 static const char *way_name(const similarity_job *job, size_t way) {
     if (way == job->ways)
         return job->sentences ? "common words (control)" : "common letters (control)";
+    if (job->options->model)
+        return model_way;
     return job->sentences ? sentence_ways[way] : word_ways[way];
 }
 
@@ -184,7 +189,8 @@ static vecna_status read_pairs(similarity_job *job, vecna_error *err) {
                                  "%.100s holds %zu pairs; a correlation takes two or more",
                                  job->pairs_path, job->pair_count);
     job->sentences |= job->options->sentences;
-    job->ways = job->sentences ? 2 : 1;
+    job->sentences |= job->options->model != NULL;
+    job->ways = job->sentences && !job->options->model ? 2 : 1;
     return status;
 }
 
@@ -378,6 +384,58 @@ static vecna_status compare_sentences(similarity_job *job, vecna_error *err) {
     return status;
 }
 
+/* ---- sentences by a model -------------------------------------------------------------------- */
+
+typedef struct embedded_pairs {
+    similarity_job *job;
+    size_t next, taken; /* texts: pair i has 2 i and 2 i + 1 */
+    float *rows;        /* (2 * pairs, dim) */
+} embedded_pairs;
+
+static int next_side(void *user, const char **text, size_t *bytes) {
+    embedded_pairs *all = user;
+    const judged_pair *pair = &all->job->pairs[all->next / 2];
+    if (all->next == 2 * all->job->pair_count)
+        return 0;
+    *text = all->next % 2 ? pair->b : pair->a;
+    *bytes = all->next++ % 2 ? pair->b_bytes : pair->a_bytes;
+    return 1;
+}
+
+static int take_sides(void *user, const float *rows, size_t count, size_t dim) {
+    embedded_pairs *all = user;
+    memcpy(all->rows + all->taken * dim, rows, count * dim * sizeof *rows);
+    all->taken += count;
+    return 0;
+}
+
+static vecna_status compare_by_model(similarity_job *job, vecna_error *err) {
+    const size_t dim = model_dim(&job->model);
+    embedded_pairs all = {.job = job};
+    const embed_model_options options = {
+        .model = &job->model, .next = next_side, .take = take_sides, .user = &all};
+    const vecna_tokenizer_options words = {VECNA_TOKENS_WORDS, job->options->common.letters == 1,
+                                           NULL};
+    vecna_status status = vecna_tokenizer_new(&words, &job->tokenizer, err);
+    all.rows = vecna_allocate(NULL, 2 * job->pair_count, dim * sizeof *all.rows);
+    if (all.rows == NULL)
+        status = no_memory(err);
+    if (status == VECNA_OK)
+        status = embed_by_model(&options, err);
+    for (size_t i = 0; status == VECNA_OK && i < job->pair_count; i++) {
+        const float *a = all.rows + 2 * i * dim;
+        const double cosine = cosine_of(a, a + dim, dim);
+        const bool known = vecna_metric_norm(a, dim) > 0 && vecna_metric_norm(a + dim, dim) > 0;
+        job->unknown += !known;
+        job->gold[i] = job->pairs[i].score;
+        job->found[0][i] = known ? cosine : 0;
+        job->found[1][i] = common_words(job, &job->pairs[i]);
+    }
+    job->asked = job->pair_count;
+    vecna_release(NULL, all.rows);
+    return status;
+}
+
 /* ---- figures and reports --------------------------------------------------------------------- */
 
 static vecna_status measure(similarity_job *job, vecna_error *err) {
@@ -388,7 +446,9 @@ static vecna_status measure(similarity_job *job, vecna_error *err) {
         job->found[way] = malloc(job->pair_count * sizeof(double));
     if (!job->gold || !job->found[0] || !job->found[1] || !job->found[job->ways])
         return no_memory(err);
-    if (job->sentences)
+    if (job->options->model)
+        status = compare_by_model(job, err);
+    else if (job->sentences)
         status = compare_sentences(job, err);
     else
         compare_words(job);
@@ -422,7 +482,7 @@ static void print_report(const similarity_job *job) {
         table_cell(&t, "[%.3f, %.3f]", one->pearson.low, one->pearson.high);
     }
     table_print(&t, stdout, "  ");
-    if (job->sentences && job->options->counts == NULL)
+    if (job->ways == 2 && job->options->counts == NULL)
         printf("\nSIF weighs words by their rank; give their --counts for the real frequencies\n");
 }
 
@@ -440,7 +500,7 @@ static int print_report_json(const similarity_job *job) {
     vecna_json_write_key(&json, "unknown");
     vecna_json_write_u64(&json, job->unknown);
     for (size_t way = 0; way <= job->ways; way++) {
-        vecna_json_write_key(&json, keys[job->sentences][way]);
+        vecna_json_write_key(&json, keys[job->ways == 2][way]);
         vecna_json_write_object_begin(&json);
         write_figure(&json, "spearman", job->figures[way].spearman);
         write_figure(&json, "pearson", job->figures[way].pearson);
@@ -459,8 +519,13 @@ static int run(const similarity_options *o, const char *const *paths) {
     int exit_status = EXIT_DONE;
     memset(&job, 0, sizeof job);
     job.options = o;
-    job.pairs_path = paths[1];
-    status = word_eval_open(paths[0], &o->common, &job.common, &err);
+    job.pairs_path = paths[o->model ? 0 : 1];
+    job.common.path = o->model ? o->model : paths[0];
+    job.common.options = &o->common;
+    if (o->model)
+        status = open_model(strcmp(o->model, "builtin") == 0 ? NULL : o->model, &job.model, &err);
+    else
+        status = word_eval_open(paths[0], &o->common, &job.common, &err);
     if (status == VECNA_OK)
         status = read_pairs(&job, &err);
     if (status == VECNA_OK)
@@ -478,6 +543,7 @@ static int run(const similarity_options *o, const char *const *paths) {
     for (size_t way = 0; way < 3; way++)
         free(job.found[way]);
     vecna_tokenizer_free(job.tokenizer);
+    close_model(&job.model);
     word_eval_close(&job.common);
     return exit_status;
 }
@@ -490,18 +556,22 @@ int eval_similarity(int argc, char **argv) {
         {"sif", 0, OPTION_NUMBER, &o.sif, "A", "a word of frequency p weighs A / (A + p) (0.001)"},
         {"counts", 0, OPTION_TEXT, &o.counts, "FILE",
          "frequencies: a word and its count a line (default:\nby the rank of the row)"},
+        {"model", 0, OPTION_TEXT, &o.model, "MODEL",
+         "instead of VECTORS: embeds the sentences whole, a file\nof vecna distill or vecna train "
+         "tfidf --keep; or builtin"},
         WORD_EVAL_OPTIONS(o.common, "only the first N words count (all)"),
     };
     const usage use = {
-        "vecna eval similarity VECTORS PAIRS [options]",
+        "vecna eval similarity VECTORS PAIRS | --model MODEL PAIRS [options]",
         "Correlates cosines with what people said of PAIRS: two words or sentences and a score a "
         "line\n(WordSim-353, SimLex-999, the STS benchmark), with intervals and beside what common "
         "letters\nor words alone would tell.",
         options,
         sizeof options / sizeof options[0],
         "  vecna eval similarity words.bin EN-WS-353-ALL.txt\n"
-        "  vecna eval similarity words.npy --vocab words.vocab.txt stsb-dev.tsv --json\n",
-        2,
+        "  vecna eval similarity words.npy --vocab words.vocab.txt stsb-dev.tsv --json\n"
+        "  vecna eval similarity --model builtin stsb-dev.tsv\n",
+        1,
         2};
     const char *paths[2];
     size_t count;
@@ -510,5 +580,8 @@ int eval_similarity(int argc, char **argv) {
         return status;
     if (o.sif <= 0)
         return usage_error(&use, "--sif is above 0, not %g", o.sif);
+    if (count != (o.model ? 1u : 2u))
+        return usage_error(&use, o.model ? "--model stands in for VECTORS: give PAIRS alone"
+                                         : "give VECTORS and PAIRS, or --model and PAIRS");
     return run(&o, paths);
 }

@@ -166,6 +166,9 @@ const char *word_of_vocab(const void *vocab, size_t row, size_t *bytes);
 /* ---- trainers -------------------------------------------------------------------------------- */
 
 int train_doc2vec(int argc, char **argv);
+int train_lsa(int argc, char **argv);
+int train_onehot(int argc, char **argv);
+int train_tfidf(int argc, char **argv);
 int train_glove(int argc, char **argv);
 int train_node2vec(int argc, char **argv);
 int train_word2vec(int argc, char **argv);

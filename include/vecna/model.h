@@ -12,7 +12,7 @@
 #ifndef VECNA_MODEL_H
 #define VECNA_MODEL_H
 
-#include "vecna/base.h"
+#include "vecna/text.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,12 +36,6 @@ VECNA_API vecna_model_info vecna_model_about(const vecna_model *model);
 VECNA_API void vecna_model_free(vecna_model *model);
 
 /* ---- applying -------------------------------------------------------------------------------- */
-
-/* A text, borrowed. */
-typedef struct vecna_passage {
-    const char *data; /* UTF-8; what is none is passed over */
-    size_t bytes;
-} vecna_passage;
 
 /* Vectors of texts.
  *   texts   (count)

@@ -54,6 +54,12 @@ VECNA_API VECNA_CHECK vecna_status vecna_source_piece(vecna_source *source, vecn
 VECNA_API uint64_t vecna_source_bytes_read(const vecna_source *source);
 VECNA_API uint64_t vecna_source_bytes_total(const vecna_source *source);
 
+/* A text in memory, borrowed. */
+typedef struct vecna_passage {
+    const char *data; /* UTF-8; what is none is passed over */
+    size_t bytes;
+} vecna_passage;
+
 /* ---- words ----------------------------------------------------------------------------------- */
 
 /* What a word is. */

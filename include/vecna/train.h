@@ -340,6 +340,85 @@ VECNA_API VECNA_CHECK vecna_status vecna_glove_save(const vecna_glove *model, co
 VECNA_API VECNA_CHECK vecna_status vecna_glove_load(vecna_glove *model, const char *path,
                                                     vecna_error *err);
 
+/* ---- counts ---------------------------------------------------------------------------------- */
+
+/* The baselines: a text as the words that it has. */
+typedef enum vecna_counting {
+    VECNA_ONEHOT = 0, /* 1 for each word that the text has */
+    VECNA_TFIDF = 1,  /* how often it has it, times ln((1 + texts) / (1 + texts with it)) + 1 */
+    VECNA_LSA = 2     /* that along the directions of the largest singular values of all texts */
+} vecna_counting;
+
+typedef struct vecna_counts_options {
+    vecna_counting method;
+    int sublinear;       /* 1 + ln(count) instead of the count; not VECNA_ONEHOT */
+    int unit_rows;       /* rows of words are brought to length 1 (before LSA's directions) */
+    size_t buckets;      /* words share so many columns by a hash; 0: a column each */
+    size_t dim;          /* LSA: directions; 0 means 100 */
+    size_t rounds;       /* LSA: most turns of the iteration; 0 means 10 */
+    uint64_t seed;       /* LSA: of the directions it starts from */
+    vecna_tokens tokens; /* how the corpus was read: new texts are read so */
+    int keep_case;
+    int (*progress)(void *user, size_t round, size_t rounds); /* LSA; nonzero cancels; or NULL */
+    void *progress_user;
+    vecna_pool *pool; /* LSA; NULL: the calling thread */
+    const vecna_allocator *allocator;
+} vecna_counts_options;
+
+typedef struct vecna_counts vecna_counts;
+
+typedef struct vecna_counts_info {
+    vecna_counting method;
+    size_t dim;           /* of a vector */
+    size_t columns;       /* words, or buckets */
+    size_t texts;         /* that it was made of */
+    const double *values; /* (dim) LSA: singular values, descending; otherwise NULL */
+    double share;         /* LSA: of all sums of squares that lies in its directions */
+    size_t rounds;        /* LSA: turns that it took */
+    uint64_t fingerprint; /* of all that decides a vector */
+} vecna_counts_info;
+
+/* Count the units of a corpus (read without phrases), which must outlive the model. Columns are in the
+ * order of the vocabulary.
+ * Numerics: float64; rows and LSA's directions are kept as float32. As scikit-learn's CountVectorizer
+ *           (binary), TfidfVectorizer (smooth idf) and TruncatedSVD within 1e-6 (directions up to sign),
+ *           where the iteration has converged. The same bits with any number of threads.
+ * Memory:   vecna_counts_bytes.
+ * Errors:   VECNA_ERR_ARGUMENT for more dimensions than texts or columns, or "cancelled";
+ *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY.
+ * Source:   Salton and Buckley, "Term-weighting approaches", 1988; Deerwester et al., "Indexing by latent
+ *           semantic analysis", 1990; Halko, Martinsson and Tropp 2011 (the iteration). Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_counts_new(const vecna_counts_options *options,
+                                                    const vecna_corpus *corpus, vecna_counts **out,
+                                                    vecna_error *err);
+VECNA_API void vecna_counts_free(vecna_counts *model);
+/* Bytes that counting takes at most, beside the corpus. */
+VECNA_API double vecna_counts_bytes(const vecna_counts_options *options,
+                                    const vecna_corpus *corpus);
+VECNA_API vecna_counts_info vecna_counts_about(const vecna_counts *model);
+
+/* Vectors of texts [first, first + out.rows) of the corpus; one without a known word is all zeros.
+ * Errors: VECNA_ERR_DIM; VECNA_ERR_ARGUMENT beyond the corpus, or for a model from a file;
+ *         VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_counts_vectors(const vecna_counts *model, size_t first,
+                                                        vecna_matrix out, vecna_error *err);
+/* Vectors of any texts, (count, dim): for a text of the corpus the same bits. Unknown words are passed
+ * over; with buckets there are none.
+ *   words  of all texts; NULL: not wanted
+ * Errors: VECNA_ERR_DIM; VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_counts_embed(const vecna_counts *model,
+                                                      const vecna_passage *texts, size_t count,
+                                                      vecna_matrix out, uint64_t *words,
+                                                      vecna_pool *pool, vecna_error *err);
+
+/* What new texts need, to a file (a safetensors container), and back: for the machine that wrote it.
+ * Errors: VECNA_ERR_IO; VECNA_ERR_FORMAT for another file; VECNA_ERR_MEMORY. */
+VECNA_API VECNA_CHECK vecna_status vecna_counts_save(const vecna_counts *model, const char *path,
+                                                     vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_counts_open(const char *path,
+                                                     const vecna_allocator *allocator,
+                                                     vecna_counts **out, vecna_error *err);
+
 #ifdef __cplusplus
 }
 #endif

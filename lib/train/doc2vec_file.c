@@ -141,34 +141,11 @@ static int scan_kept(const char *text, vecna_doc2vec_options *o, size_t *numbers
            o->epochs > 0;
 }
 
-/* Words with their counts as lines of text, padded to whole 32-bit words. */
-static char *print_words(const vecna_doc2vec *model, size_t *text_words) {
-    const vecna_vocab *vocab = model->corpus->vocab;
-    size_t bytes = 0, at = 0;
-    char *text;
-    for (size_t i = 0; i < vecna_vocab_size(vocab); i++) {
-        size_t length;
-        (void)vecna_vocab_word(vocab, (int32_t)i, &length);
-        bytes += length + 24;
-    }
-    text = vecna_allocate_zero(model->allocator, bytes + 4, 1);
-    for (size_t i = 0; text && i < vecna_vocab_size(vocab); i++) {
-        size_t length;
-        const char *word = vecna_vocab_word(vocab, (int32_t)i, &length);
-        at += (size_t)snprintf(text + at, 22, "%" PRIu64 " ", vecna_vocab_count(vocab, (int32_t)i));
-        memcpy(text + at, word, length);
-        at += length;
-        text[at++] = '\n';
-    }
-    *text_words = (at + 3) / 4;
-    return text;
-}
-
 vecna_status vecna_doc2vec_keep(const vecna_doc2vec *model, const char *path, vecna_error *err) {
     char options[OPTIONS_BYTES];
     vni_state_part parts[3];
     size_t text_words = 0, count = 0;
-    char *text = print_words(model, &text_words);
+    char *text = vni_state_print_words(model->corpus->vocab, model->allocator, &text_words);
     vecna_status status;
     if (text == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for the words");
@@ -206,29 +183,6 @@ static vecna_status no_reader(const char *path, vecna_error *err) {
                            "%.150s is no doc2vec model, or is damaged; --keep writes one", path);
 }
 
-/* Lines of "count word". */
-static vecna_status take_words(vecna_doc2vec_reader *reader, const char *text, size_t bytes,
-                               size_t numbers, const char *path, vecna_error *err) {
-    const char *at = text, *end = text + bytes;
-    vecna_status status = vecna_vocab_new(reader->allocator, &reader->vocab, err);
-    for (size_t i = 0; status == VECNA_OK && i < numbers; i++) {
-        const char *line = memchr(at, '\n', (size_t)(end - at)), *word;
-        uint64_t count = 0;
-        int32_t id = 0;
-        if (line == NULL)
-            return no_reader(path, err);
-        for (word = at; word < line && *word >= '0' && *word <= '9'; word++)
-            count = count * 10 + (uint64_t)(*word - '0');
-        if (word == at || word == line || *word++ != ' ')
-            return no_reader(path, err);
-        status = vecna_vocab_add(reader->vocab, word, (size_t)(line - word), count, &id, err);
-        if (status == VECNA_OK && (size_t)id != i)
-            return no_reader(path, err);
-        at = line + 1;
-    }
-    return status;
-}
-
 static vecna_status read_parts(vecna_doc2vec_reader *reader, const char *path, const char *options,
                                size_t numbers, size_t text_words, vecna_error *err) {
     vni_state_part parts[3];
@@ -256,7 +210,10 @@ static vecna_status read_parts(vecna_doc2vec_reader *reader, const char *path, c
         status = vni_state_load(path, options, parts, count + 1, reader->allocator, err);
     }
     if (status == VECNA_OK)
-        status = take_words(reader, text, text_words * 4, numbers, path, err);
+        status = vni_state_take_words(text, text_words * 4, numbers, reader->allocator,
+                                      &reader->vocab, err);
+    if (status == VECNA_ERR_FORMAT)
+        status = no_reader(path, err);
     vecna_release(reader->allocator, text);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "vecna/codec.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -156,5 +157,56 @@ vecna_status vni_state_options(const char *path, char *out, size_t bytes,
     }
     vecna_safetensors_free(about);
     fclose(file);
+    return status;
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+char *vni_state_print_words(const vecna_vocab *vocab, const vecna_allocator *allocator,
+                            size_t *text_words) {
+    size_t bytes = 0, at = 0;
+    char *text;
+    for (size_t i = 0; i < vecna_vocab_size(vocab); i++) {
+        size_t length;
+        (void)vecna_vocab_word(vocab, (int32_t)i, &length);
+        bytes += length + 24;
+    }
+    text = vecna_allocate_zero(allocator, bytes + 4, 1);
+    for (size_t i = 0; text && i < vecna_vocab_size(vocab); i++) {
+        size_t length;
+        const char *word = vecna_vocab_word(vocab, (int32_t)i, &length);
+        at += (size_t)snprintf(text + at, 22, "%" PRIu64 " ", vecna_vocab_count(vocab, (int32_t)i));
+        memcpy(text + at, word, length);
+        at += length;
+        text[at++] = '\n';
+    }
+    *text_words = (at + 3) / 4;
+    return text;
+}
+
+static vecna_status no_words(vecna_error *err) {
+    return vecna_error_set(err, VECNA_ERR_FORMAT, -1, "no words with their counts");
+}
+
+vecna_status vni_state_take_words(const char *text, size_t bytes, size_t numbers,
+                                  const vecna_allocator *allocator, vecna_vocab **out,
+                                  vecna_error *err) {
+    const char *at = text, *end = text + bytes;
+    vecna_status status = vecna_vocab_new(allocator, out, err);
+    for (size_t i = 0; status == VECNA_OK && i < numbers; i++) {
+        const char *line = memchr(at, '\n', (size_t)(end - at)), *word;
+        uint64_t count = 0;
+        int32_t id = 0;
+        if (line == NULL)
+            return no_words(err);
+        for (word = at; word < line && *word >= '0' && *word <= '9'; word++)
+            count = count * 10 + (uint64_t)(*word - '0');
+        if (word == at || word == line || *word++ != ' ')
+            return no_words(err);
+        status = vecna_vocab_add(*out, word, (size_t)(line - word), count, &id, err);
+        if (status == VECNA_OK && (size_t)id != i)
+            return no_words(err);
+        at = line + 1;
+    }
     return status;
 }

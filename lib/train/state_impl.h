@@ -2,7 +2,7 @@
 #ifndef VNI_STATE_IMPL_H
 #define VNI_STATE_IMPL_H
 
-#include "vecna/base.h"
+#include "vecna/text.h"
 
 /* Rows of bytes in memory; between rows there may be room. */
 typedef struct vni_state_part {
@@ -26,5 +26,15 @@ vecna_status vni_state_load(const char *path, const char *options, const vni_sta
  * file. */
 vecna_status vni_state_options(const char *path, char *out, size_t bytes,
                                const vecna_allocator *allocator, vecna_error *err);
+
+/* A vocabulary as lines of "count word", padded with zeros to whole 32-bit words, to be released; NULL
+ * when memory is short. */
+char *vni_state_print_words(const vecna_vocab *vocab, const vecna_allocator *allocator,
+                            size_t *text_words);
+/* The same back: `numbers` different words. *out is to be freed after a failure too.
+ * Errors: VECNA_ERR_FORMAT for other lines; VECNA_ERR_MEMORY. */
+vecna_status vni_state_take_words(const char *text, size_t bytes, size_t numbers,
+                                  const vecna_allocator *allocator, vecna_vocab **out,
+                                  vecna_error *err);
 
 #endif
