@@ -24,7 +24,4 @@ struct vni_loop {
     vni_wheel wheel;
 };
 
-/* Run what is posted and deferred until nothing is left; the loop itself has ended. */
-void vni_loop_flush(vni_loop *loop);
-
 #endif

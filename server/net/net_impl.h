@@ -81,6 +81,8 @@ struct vni_task {
 /* From any thread, and from a signal handler: the loop wakes and runs the task. Tasks of one thread
  * run in order. The loop must not have been freed. */
 void vni_loop_post(vni_loop *loop, vni_task *task);
+/* Run what is posted and deferred until nothing is left; the loop itself has ended. */
+void vni_loop_flush(vni_loop *loop);
 /* From the loop's thread: run the task before the loop waits again, after what runs now. */
 void vni_loop_defer(vni_loop *loop, vni_task *task);
 

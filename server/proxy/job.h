@@ -3,6 +3,7 @@
 #define VNI_PROXY_JOB_H
 
 #include "proxy/proxy.h"
+#include "proxy/worker.h"
 
 typedef struct vni_job {
     struct vni_job *next, *previous;
@@ -26,6 +27,15 @@ typedef struct vni_job {
     uint64_t deadline_us, began_us, waited_us, tokens;
     int waits_for_check;
     int client_gone;
+    vni_work
+        work; /* what the worker does of the job; it then leaves the job alone but for reading */
+    void (*do_work)(struct vni_job *job);
+    void (*then)(struct vni_job *job);
+    int at_work;   /* 1 until work.done has run */
+    int abandoned; /* freed while at work: it ends when the work does */
+    int normalize; /* the answer's rows to length 1 */
+    vecna_status worked;
+    vecna_error work_error;
     vni_change change;
     float *out;
     float *confidences; /* (count) NULL: not judged */
@@ -40,6 +50,10 @@ vni_job *vni_job_new(vni_proxy *proxy, vni_exchange *exchange);
 void vni_job_free(vni_job *job);
 /* From texts to vectors: cache, then the pool. Then vni_job_reply. */
 void vni_job_begin(vni_job *job);
+/* Work of the job in the worker's thread when it would hold the loop for long, at once otherwise; then
+ * `then`, in the loop's thread. `multiplications` says how much it is. */
+void vni_job_work(vni_job *job, double multiplications, void (*work)(vni_job *job),
+                  void (*then)(vni_job *job));
 /* The answer, and the end of the job. */
 void vni_job_reply(vni_job *job);
 void vni_job_fail(vni_job *job, const vecna_wire_failure *failure);

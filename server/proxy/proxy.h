@@ -165,6 +165,7 @@ struct vni_proxy {
     vni_server *started; /* the same, for that task */
     vni_task start;
     vni_client *client;
+    struct vni_worker *worker; /* for what would hold the loop */
     vni_generation *current, *old;
     vni_cache *cache;
     vni_metrics metrics;

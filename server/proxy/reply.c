@@ -251,8 +251,9 @@ static int wants_confidence(const vni_job *job) {
              vni_text_is_nocase(vni_exchange_field(job->exchange, "x-vecna-confidence"), "yes")));
 }
 
-static int make_out(vni_job *job, vecna_error *err, vecna_wire_failure_class *category) {
-    int normalize =
+/* What is going to be done, and room for it. */
+static int plan_out(vni_job *job, vecna_error *err, vecna_wire_failure_class *category) {
+    job->normalize =
         job->way->config.normalize && !job->request.unnormalized &&
         (job->exchange == NULL || vecna_wire_endpoint_normalizes(job->request.endpoint));
     vecna_status status =
@@ -281,12 +282,19 @@ static int make_out(vni_job *job, vecna_error *err, vecna_wire_failure_class *ca
             return 0;
         }
     }
-    status =
+    return 1;
+}
+
+static void apply_way(vni_job *job) {
+    job->worked =
         vni_way_apply(job->generation, job->way, &job->change, job->rows ? job->rows : job->out,
-                      job->count, normalize, job->out, job->confidences, err);
-    if (status == VECNA_ERR_VALUE)
-        *category = VECNA_WIRE_UPSTREAM;
-    return status == VECNA_OK;
+                      job->count, job->normalize, job->out, job->confidences, &job->work_error);
+}
+
+/* Multiplications of a learned map. An adapter is applied at once: the next request's plan may replace
+ * it. */
+static double work_of(const vni_job *job) {
+    return job->way->learned ? (double)job->count * (double)job->dim * (double)job->change.dim : 0;
 }
 
 static void reply_try(vni_job *job) {
@@ -296,37 +304,41 @@ static void reply_try(vni_job *job) {
     if (before)
         memcpy(before, job->rows, job->count * job->dim * sizeof *before);
     err.message[0] = '\0';
-    if (before == NULL)
+    if (before == NULL) {
         job->what.done(job->what.user, NULL, 0, NULL, 0, "no memory for the vectors");
-    else if (make_out(job, &err, &category))
-        job->what.done(job->what.user, before, job->dim, job->out, job->change.dim, NULL);
-    else
+    } else if (!plan_out(job, &err, &category)) {
         job->what.done(job->what.user, NULL, 0, NULL, 0, err.message);
+    } else {
+        apply_way(job); /* one text */
+        if (job->worked == VECNA_OK)
+            job->what.done(job->what.user, before, job->dim, job->out, job->change.dim, NULL);
+        else
+            job->what.done(job->what.user, NULL, 0, NULL, 0, job->work_error.message);
+    }
     vecna_release(job->proxy->allocator, before);
     vni_job_free(job);
 }
 
-void vni_job_reply(vni_job *job) {
+static void fail_reply(vni_job *job, vecna_wire_failure_class category, const char *message) {
     vecna_wire_failure failure = {0};
-    vecna_wire_failure_class category;
-    vecna_error err;
+    if (category == VECNA_WIRE_UPSTREAM)
+        vecna_wire_failure_set(&failure, category, "upstream %s %s",
+                               job->generation->pool->targets[job->way->target].options.name,
+                               message);
+    else
+        vecna_wire_failure_set(&failure, category, "%s", message);
+    if (category == VECNA_WIRE_INVALID)
+        snprintf(failure.param, sizeof failure.param, "dimensions");
+    failure.final = 1;
+    vni_job_fail(job, &failure);
+}
+
+/* The rows are what the client gets. */
+static void send_out(vni_job *job) {
     head fields;
-    if (job->exchange == NULL) {
-        reply_try(job);
-        return;
-    }
-    err.message[0] = '\0';
-    if (!make_out(job, &err, &category)) {
-        if (category == VECNA_WIRE_UPSTREAM)
-            vecna_wire_failure_set(&failure, category, "upstream %s %s",
-                                   job->generation->pool->targets[job->way->target].options.name,
-                                   err.message);
-        else
-            vecna_wire_failure_set(&failure, category, "%s", err.message);
-        if (category == VECNA_WIRE_INVALID)
-            snprintf(failure.param, sizeof failure.param, "dimensions");
-        failure.final = 1;
-        vni_job_fail(job, &failure);
+    if (job->worked != VECNA_OK) {
+        fail_reply(job, job->worked == VECNA_ERR_VALUE ? VECNA_WIRE_UPSTREAM : VECNA_WIRE_INTERNAL,
+                   job->work_error.message);
         return;
     }
     vecna_release(job->proxy->allocator, job->rows);
@@ -341,4 +353,18 @@ void vni_job_reply(vni_job *job) {
         send_pieces(job, &fields);
     else
         send_whole(job, &fields);
+}
+
+void vni_job_reply(vni_job *job) {
+    vecna_wire_failure_class category;
+    vecna_error err;
+    if (job->exchange == NULL) {
+        reply_try(job);
+        return;
+    }
+    err.message[0] = '\0';
+    if (plan_out(job, &err, &category))
+        vni_job_work(job, work_of(job), apply_way, send_out);
+    else
+        fail_reply(job, category, err.message);
 }

@@ -436,7 +436,10 @@ void vni_jobs_end(vni_proxy *proxy) {
     vni_job *job = proxy->jobs;
     while (job) {
         vni_job *next = job->next;
-        if (job->exchange || job->what.done) {
+        job->at_work = 0; /* the worker has ended */
+        if (job->abandoned) {
+            vni_job_free(job);
+        } else if (job->exchange || job->what.done) {
             vni_ask_cancel(job->ask);
             job->ask = NULL;
             vni_job_fail_with(job, VECNA_WIRE_UNAVAILABLE, "the server is stopping");

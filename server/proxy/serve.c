@@ -295,6 +295,11 @@ static vecna_status on_loop_begin(void *user, vni_loop *loop, vecna_error *err) 
         status = read_config(proxy->options, &config, err);
     if (status == VECNA_OK)
         status = vni_generation_new(proxy, config, NULL, &proxy->current, err);
+    if (status == VECNA_OK) {
+        status = vni_worker_new(loop, proxy->allocator, &proxy->worker, err);
+        if (status != VECNA_OK)
+            vni_generation_free(proxy->current);
+    }
     if (status != VECNA_OK) { /* nobody calls the end of a loop that did not begin */
         vni_client_free(proxy->client);
         proxy->client = NULL;
@@ -404,8 +409,10 @@ static void on_reload(void *user) {
 
 static void on_loop_end(void *user, vni_loop *loop) {
     vni_proxy *proxy = user;
-    (void)loop;
     vni_timer_stop(&proxy->second);
+    vni_worker_free(proxy->worker);
+    proxy->worker = NULL;
+    vni_loop_flush(loop); /* what it has done is answered */
     vni_jobs_end(proxy);
     vni_generation_free(proxy->incoming);
     vni_generation_free(proxy->current);

@@ -115,7 +115,8 @@ def test_a_learned_map_is_served(minilm, glossmap, tmp_path):
             numpy.save(tmp_path / "in.npy", plain.embed(texts)[0].astype(numpy.float32))
         subprocess.run([VECNA, "translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", glossmap], check=True,
                        capture_output=True)
-        assert vectors == pytest.approx(numpy.load(tmp_path / "out.npy"), abs=1e-5)
+        exact = numpy.load(tmp_path / "out.npy")
+        assert vectors == pytest.approx(exact, abs=1e-4) and 1 - (vectors * exact).sum(1).min() < 1e-6  # 16 bits against float32
     with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap, "--precision", "int8") as vecna:
         on_bytes = vecna.embed(texts)[0]
         assert (on_bytes * vectors).sum(1).min() > 0.999 and not numpy.array_equal(on_bytes, vectors)

@@ -1,0 +1,103 @@
+"""Large products are done beside the loop: small requests are answered meanwhile, a client that leaves or a server that
+stops in the middle harms nobody, and what comes out is the same."""
+
+import json
+import signal
+import socket
+import subprocess
+import threading
+
+import numpy
+import pytest
+
+from serving import ROOT, VECNA, Served, serving
+
+TARGET, MANY = 512, 1024
+TEXTS = [json.loads(line)["text"] for line in open(ROOT / "examples" / "glosses" / "pairs.jsonl")][:MANY]
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """A map from the built-in model to a space made up."""
+    folder = tmp_path_factory.mktemp("map")
+    (folder / "texts.txt").write_text("\n".join(TEXTS))
+    subprocess.run([VECNA, "embed", folder / "texts.txt", "-o", folder / "s.npy"], check=True, capture_output=True)
+    source = numpy.load(folder / "s.npy")
+    target = source @ numpy.random.default_rng(1).standard_normal((source.shape[1], TARGET)).astype(numpy.float32)
+    numpy.save(folder / "t.npy", target / numpy.linalg.norm(target, axis=1, keepdims=True))
+    subprocess.run([VECNA, "fit", folder / "s.npy", folder / "t.npy", "-o", folder / "m.vecna", "--method", "ridge",
+                    "--lambda", "0.01", "--resamples", "50"], check=True, capture_output=True)
+    return folder / "m.vecna"
+
+
+def request_bytes(port, texts):
+    body = json.dumps({"model": "m", "input": texts}).encode()
+    return (f"POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+def test_small_requests_are_answered_while_large_ones_are_at_work(learned):
+    with serving("--map", learned) as vecna:
+        alone = numpy.array([vecna.embed([text])[0][0] for text in TEXTS[:8]])
+        got, stop, small = [], threading.Event(), []
+
+        def many():
+            while not stop.is_set():
+                got.append(vecna.embed(TEXTS)[0])
+
+        large = threading.Thread(target=many)
+        large.start()
+        while len(got) < 3:
+            row = vecna.embed([TEXTS[len(small) % 8]])[0][0]
+            assert row == pytest.approx(alone[len(small) % 8], abs=1e-6)
+            small.append(len(got))
+        stop.set()
+        large.join()
+        assert len(small) > len(got)  # more than one between two large ones
+        for rows in got:
+            assert rows.shape == (MANY, TARGET)
+            assert rows[:8] == pytest.approx(alone, abs=1e-5)
+            assert numpy.array_equal(rows, got[0])
+
+
+def test_clients_leave_while_their_vectors_are_at_work(learned):
+    with serving("--map", learned) as vecna, serving() as static:
+        for served in (vecna, static):
+            expected = served.embed(TEXTS[:4])[0]
+            for turn in range(12):
+                with socket.create_connection((served.host, served.port)) as client:
+                    client.sendall(request_bytes(served.port, TEXTS))
+                    if turn % 3:
+                        client.settimeout(0.004 * (turn % 3))
+                        try:
+                            client.recv(1)
+                        except TimeoutError:
+                            pass
+            assert served.embed(TEXTS[:4])[0] == pytest.approx(expected, abs=1e-6)
+            assert served.embed(TEXTS)[0][:4] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("delay", (0, 0.01, 0.03))
+def test_a_server_stops_while_vectors_are_at_work(learned, delay):
+    vecna = Served("--listen", "127.0.0.1:0", "--map", learned)
+    vecna.embed(TEXTS)
+    answers = []
+    clients = [threading.Thread(target=lambda: answers.append(vecna.ask("/v1/embeddings", {"model": "m", "input": TEXTS})))
+               for _ in range(3)]
+    for client in clients:
+        client.start()
+    threading.Event().wait(delay)
+    vecna.signal(signal.SIGTERM)
+    for client in clients:
+        client.join()
+    vecna.stop()
+    for status, _, body in answers:
+        assert status in (200, 503)
+        assert status != 200 or len(body["data"]) == MANY
+
+
+def test_the_built_in_model_embeds_many_as_it_embeds_one():
+    with serving() as vecna:
+        rows = vecna.embed(TEXTS)[0]
+        for i in (0, 17, MANY - 1):
+            assert rows[i] == pytest.approx(vecna.embed([TEXTS[i]])[0][0], abs=1e-6)
