@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -262,10 +263,10 @@ def large(options, folder):
                   f"direct {took[0]:.1f} ms")
 
 
-def mapped(options, folder):
-    """A learned map 1536 -> 768 on the way, against none."""
+def make_map(options, folder):
+    """A learned map 1536 -> 768 for the mock's vectors; serve refuses one of any other model."""
     import numpy as np
-    with Cluster(options, folder) as it:  # the map is made for the model that answers: serve refuses any other
+    with Cluster(options, folder) as it:
         request = urllib.request.Request(f"http://127.0.0.1:{it.ports['direct']}/v1/embeddings",
                                          json.dumps(body_of(2048, False)).encode())
         rows = json.loads(urllib.request.urlopen(request, timeout=60).read())["data"]
@@ -279,6 +280,12 @@ def mapped(options, folder):
                    check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if not map_file.exists():
         raise SystemExit("vecna fit gave no map")
+    return map_file
+
+
+def mapped(options, folder):
+    """A learned map 1536 -> 768 on the way, against none."""
+    map_file = make_map(options, folder)
     kinds = ("float16", "float32", "int8")
     conf = {name: (map_file, ("--precision", name)) for name in kinds} | {"without": (None, ())}
     clusters = {}
@@ -301,6 +308,49 @@ def mapped(options, folder):
             it.stop()
 
 
+def bare_product(rows, runs):
+    """Milliseconds of the float32 product that a map is, in one thread: NumPy's, packed anew each time as ours."""
+    import numpy as np
+    import threadpoolctl
+    x, w = np.ones((rows, 1536), np.float32), np.ones((1536, 768), np.float32)
+    took = []
+    with threadpoolctl.threadpool_limits(1):
+        for _ in range(runs + 1):
+            start = time.thread_time()
+            x @ w
+            took.append((time.thread_time() - start) * 1e3)
+    return statistics.median(took[1:])
+
+
+def mapped_many(options, folder):
+    """2048 vectors through a map, against as many that are only cut to the same dimension; and what a small request waits for
+    meanwhile."""
+    clusters, map_file = {}, make_map(options, folder)
+    try:
+        for name, serve, file in (("map", (), map_file), ("cut", ("--dim", "768"), None)):
+            sub = pathlib.Path(folder) / name
+            sub.mkdir()
+            clusters[name] = Cluster(options, sub, serve=serve, map_file=file)
+        many, one = write(folder, "many.json", body_of(2048, True)), write(folder, "one.json", body_of(1, True))
+        added, ratios = [], []
+        for _ in range(options.rounds):
+            got = {name: it.load("vecna", many, seconds=options.seconds)["cpu_us"] / 1e3 for name, it in clusters.items()}
+            added.append(got["map"] - got["cut"])
+            ratios.append(added[-1] / bare_product(2048, 5))
+        print(f"2048 vectors through a map: processor time adds {statistics.median(added):.1f} ms over cutting them, {statistics.median(ratios):.2f} times the bare product ({min(ratios):.2f}..{max(ratios):.2f}; limit 1.3)")
+        for name, it in clusters.items():
+            quiet = it.load("vecna", one, seconds=options.seconds)
+            behind = threading.Thread(target=it.load, args=("vecna", many), kwargs={"seconds": 3 * options.seconds})
+            behind.start()
+            time.sleep(options.seconds / 2)
+            busy = it.load("vecna", one, seconds=options.seconds)
+            behind.join()
+            print(f"   one vector beside them ({name}): p50 {busy['p50']:.0f} us, p99 {busy['p99']:.0f} us; alone {quiet['p50']:.0f} and {quiet['p99']:.0f}")
+    finally:
+        for it in clusters.values():
+            it.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vecna", default=str(ROOT / "build" / "vecna"))
@@ -310,7 +360,7 @@ def main():
     parser.add_argument("--litellm", help="the litellm command, to measure it too")
     options = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    for measure in (json_hop, base64_hop, mixed_hop, open_loop, crowd, large, mapped):
+    for measure in (json_hop, base64_hop, mixed_hop, open_loop, crowd, large, mapped, mapped_many):
         if options.only in measure.__name__:
             with tempfile.TemporaryDirectory() as folder:
                 measure(options, folder)
