@@ -222,6 +222,28 @@ def mixed_hop(options, folder):
     hop(options, folder, "base64 upstream, JSON to the client", floats=False, base64=False, limit=4)
 
 
+def throughput(options, folder):
+    """Closed loop of 16 clients: what a core of proxy answers in a second, and in a second of its own processor time (where the
+    mock and the generator, which share the other core, are the limit, only the latter is the proxy's)."""
+    with Cluster(options, folder) as it:
+        body = write(folder, "many.json", body_of(1, True))
+        names = [each for each in ("direct", "nginx", "vecna", "litellm") if each in it.ports]
+        for each in names:
+            it.load(each, body, seconds=0.5, connections=16)
+        rounds = {each: [] for each in names}
+        for _ in range(options.rounds):
+            for each in names:
+                rounds[each].append(it.load(each, body, seconds=options.seconds, connections=16))
+        print(f"16 clients, one vector of 1536 in base64 each, {options.rounds} rounds of {options.seconds} s")
+        for each in names:
+            print(f"   {each:8} {middle([got['per_second'] for got in rounds[each]]):.0f} requests/s, "
+                  f"{1e6 / middle([got['cpu_us'] for got in rounds[each]]):.0f} a second of its processor time")
+        if "litellm" in names:
+            for key, words in (("per_second", "requests/s"), ("cpu_us", "requests a processor second")):
+                ratio = [(v[key] / l[key]) ** (1 if key == "per_second" else -1) for v, l in zip(rounds["vecna"], rounds["litellm"])]
+                print(f"   vecna / litellm: {words} {middle(ratio):.0f} (at least 100)")
+
+
 def open_loop(options, folder):
     """At a fixed rate well below what each can do; latency from when a request was due."""
     with Cluster(options, folder, delay=5) as it:
@@ -360,7 +382,7 @@ def main():
     parser.add_argument("--litellm", help="the litellm command, to measure it too")
     options = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    for measure in (json_hop, base64_hop, mixed_hop, open_loop, crowd, large, mapped, mapped_many):
+    for measure in (json_hop, base64_hop, mixed_hop, throughput, open_loop, crowd, large, mapped, mapped_many):
         if options.only in measure.__name__:
             with tempfile.TemporaryDirectory() as folder:
                 measure(options, folder)
