@@ -8,6 +8,7 @@ static const command methods[] = {
     {"glove", "words out of a text, by how often they stand together", train_glove},
     {"doc2vec", "documents, by their words", train_doc2vec},
     {"node2vec", "nodes out of a graph, by walks over it", train_node2vec},
+    {"layer", "words with a classifier, or users and items with ratings", train_layer},
     {"onehot", "texts, as the words that they have", train_onehot},
     {"tfidf", "texts, by how rare their words are", train_tfidf},
     {"lsa", "texts, by which words go together in all of them", train_lsa},

@@ -103,7 +103,8 @@ typedef struct trainable {
 /* A training and what is known of it: progress on stderr, and checkpoints. All zeros before. */
 typedef struct trainer {
     const training_options *options;
-    const char *what; /* "words", "steps": what is counted */
+    const char *what;    /* "words", "steps": what is counted */
+    const char *kernels; /* that it runs; NULL: vecna_train_kernels() */
     const trainable *kind;
     void *model;
     char *checkpoint; /* its path */
@@ -166,6 +167,7 @@ const char *word_of_vocab(const void *vocab, size_t row, size_t *bytes);
 /* ---- trainers -------------------------------------------------------------------------------- */
 
 int train_doc2vec(int argc, char **argv);
+int train_layer(int argc, char **argv);
 int train_lsa(int argc, char **argv);
 int train_onehot(int argc, char **argv);
 int train_tfidf(int argc, char **argv);

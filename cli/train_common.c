@@ -179,7 +179,7 @@ int trainer_json_end(const trainer *watch, vecna_json_writer *json) {
     json_number(json, "words_per_core_second", core_rate(watch));
     json_count(json, "threads", watch->options->threads);
     vecna_json_write_key(json, "kernels");
-    vecna_json_write_string(json, vecna_train_kernels());
+    vecna_json_write_string(json, watch->kernels ? watch->kernels : vecna_train_kernels());
     vecna_json_write_object_end(json);
     return print_json(json, stdout);
 }
@@ -189,7 +189,8 @@ void trainer_print(const trainer *watch) {
            watch->last.epochs, watch->last.epochs == 1 ? "" : "s", watch->last.loss);
     printf("  time      %.1f s, %s %s/s a core (%zu thread%s, %s)\n", trainer_seconds(watch),
            grouped((uint64_t)core_rate(watch)), watch->what, watch->options->threads,
-           watch->options->threads == 1 ? "" : "s", vecna_train_kernels());
+           watch->options->threads == 1 ? "" : "s",
+           watch->kernels ? watch->kernels : vecna_train_kernels());
 }
 
 /* ---- memory and disk ------------------------------------------------------------------------- */

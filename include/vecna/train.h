@@ -419,6 +419,82 @@ VECNA_API VECNA_CHECK vecna_status vecna_counts_open(const char *path,
                                                      const vecna_allocator *allocator,
                                                      vecna_counts **out, vecna_error *err);
 
+/* ---- layer ----------------------------------------------------------------------------------- */
+
+/* What a table is trained together with. */
+typedef enum vecna_layer_task {
+    VECNA_LAYER_CLASSIFY = 0, /* mean of a text's rows -> classes: softmax and cross-entropy */
+    VECNA_LAYER_SQUARED = 1,  /* mean rating + two biases + user . item -> rating: squared error */
+    VECNA_LAYER_LOGISTIC = 2  /* biases + user . item -> 1, and 0 for items drawn: logistic loss */
+} vecna_layer_task;
+
+typedef struct vecna_layer_options {
+    vecna_layer_task task;
+    size_t dim;      /* 0 means 64 */
+    size_t epochs;   /* 0 means 20 */
+    size_t batch;    /* samples a step; 0 means 64 */
+    size_t negative; /* LOGISTIC: items drawn against each, evenly; 0 means 4 */
+    double rate;     /* of AdaGrad; 0 means 0.1 */
+    double l2; /* added to the loss: l2 / 2 times the squares of what a sample reads, and of the
+                        classes' weights */
+    uint64_t seed;
+    const vecna_allocator *allocator;
+} vecna_layer_options;
+
+/* What it is trained on. Borrowed; must outlive the model. */
+typedef struct vecna_layer_data {
+    size_t samples;
+    /* CLASSIFY */
+    const int32_t *ids;   /* words of all texts */
+    const size_t *starts; /* (samples + 1) into ids; a text may have none */
+    const int32_t *labels;
+    size_t words, classes; /* numbers are below */
+    /* SQUARED, LOGISTIC */
+    const int32_t *users, *items; /* (samples) */
+    const double *ratings;        /* (samples) SQUARED */
+    size_t user_count, item_count;
+} vecna_layer_data;
+
+typedef struct vecna_layer vecna_layer;
+
+/* A layer: rows of words, or of users and then items.
+ * Numerics: float64; the same bits with any number of threads. Gradients are held against finite
+ *           differences.
+ * Memory:   vecna_layer_bytes, and 40 bytes a word of a batch.
+ * Errors:   VECNA_ERR_ARGUMENT for options; VECNA_ERR_VALUE for numbers out of range (position: the
+ *           sample) or nothing to tell apart; VECNA_ERR_MEMORY.
+ * Source:   Joulin et al., "Bag of tricks for efficient text classification", 2017 (without n-grams);
+ *           Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", 2009;
+ *           Duchi, Hazan and Singer 2011 (AdaGrad). Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_layer_new(const vecna_layer_options *options,
+                                                   const vecna_layer_data *data, vecna_layer **out,
+                                                   vecna_error *err);
+VECNA_API void vecna_layer_free(vecna_layer *model);
+VECNA_API double vecna_layer_bytes(const vecna_layer_options *options,
+                                   const vecna_layer_data *data);
+/* As the functions of word2vec of the same names; the report's words are samples, its loss is the mean
+ * of a prediction in the last whole epoch, without l2. */
+VECNA_API VECNA_CHECK vecna_status vecna_layer_train(vecna_layer *model, vecna_pool *pool,
+                                                     vecna_train_watch *watch, void *user,
+                                                     vecna_error *err);
+VECNA_API vecna_train_report vecna_layer_report(const vecna_layer *model);
+VECNA_API VECNA_CHECK vecna_status vecna_layer_vectors(const vecna_layer *model, size_t first,
+                                                       vecna_matrix out, vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_layer_save(const vecna_layer *model, const char *path,
+                                                    vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_layer_load(vecna_layer *model, const char *path,
+                                                    vecna_error *err);
+
+/* CLASSIFY: the likeliest class of a text, and how likely each is.
+ *   ids (count), scratch (dim), probabilities (classes). Safe from any thread; cannot fail. */
+VECNA_API size_t vecna_layer_classify(const vecna_layer *model, const int32_t *ids, size_t count,
+                                      double *scratch, double *probabilities);
+/* The others: the rating that is expected, or the logit of a pair; the bias of a row (users, then
+ * items) and the mean rating, which with the rows' product make it up. */
+VECNA_API double vecna_layer_score(const vecna_layer *model, int32_t user, int32_t item);
+VECNA_API double vecna_layer_bias(const vecna_layer *model, size_t row);
+VECNA_API double vecna_layer_mean(const vecna_layer *model);
+
 #ifdef __cplusplus
 }
 #endif
