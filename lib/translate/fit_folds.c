@@ -143,18 +143,33 @@ vecna_status vni_fit_remember(const vni_memory_input *input, const vni_basis *ba
     return status;
 }
 
-/* A map of a fold: its linear part, and what corrects it or NULL. */
-typedef struct fold_map {
-    const vni_basis *basis;
-    const double *block;
-    const vni_memory *memory;
-} fold_map;
+vecna_status vni_fold_translate(const vni_fitting *f, const vni_fold_map *map, vecna_view in,
+                                vni_means means, vecna_matrix out, float *lengths,
+                                vecna_error *err) {
+    const vni_basis *basis = map->basis;
+    vecna_pool *pool = f->options.pool;
+    float *room = vecna_allocate(f->allocator, in.rows * basis->rank, sizeof *room);
+    if (!room) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to translate");
+    }
+    const vecna_matrix middle = vecna_matrix_dense(room, in.rows, basis->rank);
+    const vecna_view projected = vecna_matrix_view(middle);
+    vecna_status status = vni_project(basis, in, means, middle, pool, err);
+    status =
+        status ? status
+               : vni_translate_block(basis, projected, map->block, means, out, lengths, pool, err);
+    if (!status && map->memory) {
+        status = vni_memory_correct(map->memory, in, out, pool, err);
+        vni_normalise(out, pool);
+    }
+    vecna_release(f->allocator, room);
+    return status;
+}
 
 /* Translate the reported rows and queries of a fold into the slot-th of translated and shuffled. */
-static vecna_status translate_fold(vni_fitting *f, const fold_map *map, size_t fold, size_t slot,
-                                   vecna_error *err) {
-    const vni_basis *basis = map->basis;
-    const size_t p = basis->source_dim, q = basis->target_dim;
+static vecna_status translate_fold(vni_fitting *f, const vni_fold_map *map, size_t fold,
+                                   size_t slot, vecna_error *err) {
+    const size_t p = map->basis->source_dim, q = map->basis->target_dim;
     vecna_status status = VECNA_OK;
     for (int side = 0; side < 2 && !status; side++) { /* rows, then queries */
         const size_t count = side ? f->fit.query_report_count : f->reported_count;
@@ -164,7 +179,7 @@ static vecna_status translate_fold(vni_fitting *f, const fold_map *map, size_t f
         if (!count || (side && f->options.role != VECNA_ROLE_QUERY)) {
             continue;
         }
-        float *room = vecna_allocate(f->allocator, most * (p + basis->rank + q + 1), sizeof *room);
+        float *room = vecna_allocate(f->allocator, most * (p + q + 1), sizeof *room);
         size_t *listed = vecna_allocate(f->allocator, most, sizeof *listed);
         if (!room || !listed) {
             status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to translate");
@@ -178,24 +193,15 @@ static vecna_status translate_fold(vni_fitting *f, const fold_map *map, size_t f
                 }
             }
             vecna_matrix in = vecna_matrix_dense(room, here, p);
-            vecna_matrix middle = vecna_matrix_dense(room + most * p, here, basis->rank);
-            vecna_matrix out = vecna_matrix_dense(middle.data + most * basis->rank, here, q);
-            float *lengths = out.data + most * q;
+            vecna_matrix out = vecna_matrix_dense(room + most * p, here, q);
             if (!here) {
                 break;
             }
+            float *lengths = room + most * (p + q);
             vni_gather(vecna_view_dense(base, count, p), listed, here, in);
-            status = vni_project(basis, vecna_matrix_view(in), means, middle, f->options.pool, err);
-            status = status ? status
-                            : vni_translate_block(basis, vecna_matrix_view(middle), map->block,
-                                                  means, out, lengths, f->options.pool, err);
-            for (size_t k = 0; k < here && !status && !side; k++) {
+            status = vni_fold_translate(f, map, vecna_matrix_view(in), means, out, lengths, err);
+            for (size_t k = 0; k < here && !side && !status; k++) {
                 f->lengths[(slot - 1) * count + listed[k]] = lengths[k];
-            }
-            if (!status && map->memory) {
-                status = vni_memory_correct(map->memory, vecna_matrix_view(in), out,
-                                            f->options.pool, err);
-                vni_normalise(out, f->options.pool);
             }
             for (size_t k = 0; k < here && !status; k++) {
                 memcpy(base + count * (p + slot * q) + listed[k] * q, out.data + k * q,
@@ -248,7 +254,7 @@ static vecna_status shuffle_fold(vni_fitting *f, const size_t *rows, size_t coun
     status = vni_block(&basis, recipe, block, err);
     const vni_memory_input input = {&pairs, NULL, list, most, NULL, NULL, recipe};
     status = status ? status : vni_fit_remember(&input, &basis, block, &memory, err);
-    const fold_map map = {&basis, block, memory};
+    const vni_fold_map map = {.basis = &basis, .block = block, .memory = memory};
     status = status ? status : translate_fold(f, &map, fold, 2, err);
 done:
     vni_memory_free(memory);
@@ -277,70 +283,6 @@ vecna_status vni_fit_plan(vni_fitting *f, vecna_error *err) {
     /* one fold: its rows and the others are summed when they are told apart, each once */
     const size_t count = f->folds == 1 ? 0 : f->row_count;
     return status ? status : sum_rows(f, f->split.order, count, &f->moments, err);
-}
-
-/* Mean cosine of the fold's translations in the slot-th place with the truth, and their mean length. */
-static void measure_fold(const vni_fitting *f, size_t fold, size_t slot, double *cosine,
-                         double *length) {
-    const size_t p = f->fit.pairs.source.dim, q = f->fit.pairs.target.dim;
-    const float *native = f->held + f->reported_count * p;
-    const float *translated = f->held + f->reported_count * (p + slot * q);
-    const float *lengths = f->lengths + (slot - 1) * f->reported_count;
-    size_t count = 0;
-    *cosine = *length = 0;
-    for (size_t i = 0; i < f->reported_count; i++) {
-        if (f->split.fold[f->reported[i]] == fold && !f->judged[f->reported[i]]) {
-            *cosine += vni_dot(translated + i * q, native + i * q, q);
-            *length += (double)lengths[i];
-            count++;
-        }
-    }
-    *cosine /= count ? (double)count : 1;
-    *length /= count ? (double)count : 1;
-}
-
-/* How much better the delivered map, which is fitted on more rows, will be than the one of this fold:
- * a map of half as many rows says how the error falls, which is as one over their number. Goes through
- * the place of the shuffled translations. Nothing where rows are many. */
-static vecna_status measure_growth(vni_fitting *f, const vni_basis *basis, const size_t *rows,
-                                   size_t fold, vecna_error *err) {
-    const size_t count = basis->rows / 2;
-    if (f->options.no_confidence || basis->rows > VNI_ROWS_GROWN * basis->source_dim ||
-        count < VNI_HELD_LEAST / 2) {
-        return VECNA_OK;
-    }
-    vni_moments moments = {0};
-    vni_basis less = {0};
-    double *block = NULL;
-    vecna_status status = sum_rows(f, rows, count, &moments, err);
-    status = status ? status
-                    : vni_basis_new(moments.memory ? &moments : NULL, &f->fit.pairs, rows, count,
-                                    vni_recipe_rotates(&f->choice.recipe), &less, err);
-    vni_moments_free(&moments);
-    if (!status) {
-        block = vecna_allocate(f->allocator, less.rank * less.target_dim, sizeof *block);
-        status = block ? vni_block(&less, &f->choice.recipe, block, err)
-                       : vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a map");
-    }
-    vni_memory *memory = NULL;
-    const vni_memory_input input = {&f->fit.pairs, f->key,           rows, count, NULL,
-                                    NULL,          &f->choice.recipe};
-    status = status ? status : vni_fit_remember(&input, &less, block, &memory, err);
-    const fold_map map = {&less, block, memory};
-    status = status ? status : translate_fold(f, &map, fold, 2, err);
-    vni_memory_free(memory);
-    if (!status) {
-        double cosine, length, cosine_less, length_less;
-        const double here = (double)basis->rows, slope = 1 / (double)count - 1 / here;
-        const double share = (1 / here - 1 / (double)f->row_count) / slope;
-        measure_fold(f, fold, 1, &cosine, &length);
-        measure_fold(f, fold, 2, &cosine_less, &length_less);
-        f->growth = cosine > cosine_less && share > 0 ? (cosine - cosine_less) * share : 0;
-        f->length_growth = share > 0 ? (length - length_less) * share : 0;
-    }
-    vni_basis_free(&less);
-    vecna_release(f->allocator, block);
-    return status;
 }
 
 vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
@@ -409,11 +351,8 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
     status = vni_block(&basis, &f->choice.recipe, block, err);
     const vni_memory_input input = {pairs, f->key, train, trained, NULL, NULL, &f->choice.recipe};
     status = status ? status : vni_fit_remember(&input, &basis, block, &memory, err);
-    const fold_map map = {&basis, block, memory};
+    const vni_fold_map map = {.basis = &basis, .block = block, .memory = memory};
     status = status ? status : translate_fold(f, &map, fold, 1, err);
-    if (!status && fold == 0) {
-        status = measure_growth(f, &basis, train, fold, err);
-    }
     status = status ? status : shuffle_fold(f, train, trained, &f->choice.recipe, fold, err);
 done:
     vni_memory_free(memory);
@@ -424,14 +363,36 @@ done:
     return status;
 }
 
-vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_error *err) {
+vecna_status vni_fold_map_new(const vni_fitting *f, const size_t *train, size_t trained,
+                              vni_fold_map *out, vecna_error *err) {
     vni_moments sums = {0};
-    vni_basis basis = {0};
-    double *block = NULL;
-    vni_memory *memory = NULL;
+    *out = (vni_fold_map){.basis = &out->own};
+    vecna_status status = sum_rows(f, train, trained, &sums, err);
+    status = status ? status
+                    : vni_basis_new(sums.memory ? &sums : NULL, &f->fit.pairs, train, trained,
+                                    vni_recipe_rotates(&f->choice.recipe), &out->own, err);
+    vni_moments_free(&sums);
+    if (!status) {
+        out->block =
+            vecna_allocate(f->allocator, out->own.rank * out->own.target_dim, sizeof *out->block);
+        status = out->block ? vni_block(&out->own, &f->choice.recipe, out->block, err)
+                            : vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a map");
+    }
+    const vni_memory_input input = {&f->fit.pairs, f->key,           train, trained, NULL,
+                                    NULL,          &f->choice.recipe};
+    return status ? status : vni_fit_remember(&input, &out->own, out->block, &out->memory, err);
+}
+
+void vni_fold_map_free(const vni_fitting *f, vni_fold_map *map) {
+    vni_memory_free(map->memory);
+    vni_basis_free(&map->own);
+    vecna_release(f->allocator, map->block);
+}
+
+vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_error *err) {
+    vni_fold_map map = {0};
     size_t trained = 0;
     size_t *train = vecna_allocate(f->allocator, f->split.rows, sizeof *train);
-    vecna_status status = VECNA_OK;
     if (!train) {
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to hold out a fold");
     }
@@ -440,24 +401,9 @@ vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_error *err) {
             train[trained++] = f->split.order[i];
         }
     }
-    status = sum_rows(f, train, trained, &sums, err);
-    status = status ? status
-                    : vni_basis_new(sums.memory ? &sums : NULL, &f->fit.pairs, train, trained,
-                                    vni_recipe_rotates(&f->choice.recipe), &basis, err);
-    vni_moments_free(&sums);
-    if (!status) {
-        block = vecna_allocate(f->allocator, basis.rank * basis.target_dim, sizeof *block);
-        status = block ? vni_block(&basis, &f->choice.recipe, block, err)
-                       : vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a map");
-    }
-    const vni_memory_input input = {&f->fit.pairs, f->key,           train, trained, NULL,
-                                    NULL,          &f->choice.recipe};
-    status = status ? status : vni_fit_remember(&input, &basis, block, &memory, err);
-    const fold_map map = {&basis, block, memory};
+    vecna_status status = vni_fold_map_new(f, train, trained, &map, err);
     status = status ? status : translate_fold(f, &map, fold, 1, err);
-    vni_memory_free(memory);
-    vni_basis_free(&basis);
+    vni_fold_map_free(f, &map);
     vecna_release(f->allocator, train);
-    vecna_release(f->allocator, block);
     return status;
 }

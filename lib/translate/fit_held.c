@@ -2,7 +2,7 @@
  *
  * They were translated by maps of folds, which must do as the delivered map does: folds that had chosen
  * another recipe translate their rows once more, by the delivered one. What is left is that a fold's map
- * has seen fewer rows; vni_fitting.growth is added for it. */
+ * has seen fewer rows; what that takes is measured (fit_growth.c) and added. */
 #include "translate/fit_impl.h"
 #include "translate/trust_impl.h"
 
@@ -75,5 +75,6 @@ vecna_status vni_fit_hold(vni_fitting *f, vecna_map *map, vecna_error *err) {
             status = vni_fit_fold_again(f, fold, err);
         }
     }
+    status = status ? status : vni_fit_grow(f, err);
     return status ? status : hold_rows(f, map, err);
 }

@@ -64,6 +64,27 @@ VECNA_CHECK vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *
 /* The rows of a fold once more, by the recipe of f->choice. */
 VECNA_CHECK vecna_status vni_fit_fold_again(vni_fitting *f, size_t fold, vecna_error *err);
 
+/* A map of some of the rows: its linear part, and what corrects it or NULL. */
+typedef struct vni_fold_map {
+    const vni_basis *basis;
+    double *block;
+    vni_memory *memory;
+    vni_basis own; /* what basis points to, where the map was made by vni_fold_map_new */
+} vni_fold_map;
+
+/* By the recipe of f->choice, of the listed rows; stays where it is until _free, also after a failure. */
+VECNA_CHECK vecna_status vni_fold_map_new(const vni_fitting *f, const size_t *train, size_t trained,
+                                          vni_fold_map *out, vecna_error *err);
+void vni_fold_map_free(const vni_fitting *f, vni_fold_map *map);
+/* Unit rows out (rows, target dim), and the lengths that they had before (rows), or NULL. */
+VECNA_CHECK vecna_status vni_fold_translate(const vni_fitting *f, const vni_fold_map *map,
+                                            vecna_view in, vni_means means, vecna_matrix out,
+                                            float *lengths, vecna_error *err);
+
+/* fit_growth.c: f->growth and f->length_growth, once the held rows are translated by the recipe that is
+ * delivered. */
+VECNA_CHECK vecna_status vni_fit_grow(vni_fitting *f, vecna_error *err);
+
 /* fit_held.c: after 5. The rows that the map keeps, and what is learned from them. */
 VECNA_CHECK vecna_status vni_fit_hold(vni_fitting *f, vecna_map *map, vecna_error *err);
 
