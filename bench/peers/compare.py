@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Other tools and vecna on the same splits of the same real vectors, as markdown tables.
 
-    compare.py [--data DIR] [--pairs 1000,2000] [--sets TEXT] [--only TEXT] [--vecna build/vecna] [--json FILE]
+    compare.py [--data DIR] [--more DIR] [--pairs 1000,2000] [--sets TEXT] [--only TEXT] [--vecna build/vecna] [--json FILE]
 
-Without --data: the sets of examples/. With it: also glosses and verses in full, and more.
+Without --data: the sets of examples/. With it: also glosses and verses in full, glosses with all their pairs left
+in the corpus, and more; with --more the pairs of make_pairs.py, which are in no corpus.
 
 Judged sets. documents: the corpus is translated old -> new, native new queries ask it. queries: the
 corpus stays old, queries of the new model are translated new -> old. Both figures are the share
@@ -164,6 +165,9 @@ def judged_sets(args):
         for name in ("glosses", "verses"):
             for count in args.pairs:
                 yield sets.from_data(args.data, name, count)
+        yield sets.from_data(args.data, "glosses", 6500, leave=True)
+        for name in ("glosses", "glosses-other", "verses", "xquad") if args.more else ():
+            yield sets.from_more(args.data, args.more, name)
 
 
 def folded_sets(args):
@@ -182,6 +186,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=pathlib.Path, default=HERE.parents[1] / "examples")
     parser.add_argument("--data", help="directory with models/: adds glosses and verses in full")
+    parser.add_argument("--more", help="what make_pairs.py made: adds its pairs against glosses and other sets")
     parser.add_argument("--pairs", default="1000,2000", type=lambda t: [int(n) for n in t.split(",")])
     parser.add_argument("--only", default="", help="methods whose name contains one of these, by comma")
     parser.add_argument("--vecna", help="the binary; without it the table is of the others alone")

@@ -51,16 +51,35 @@ def from_examples(home, pairs, test):
     return Judged(name, pairs, fitted, load(test, "corpus"), load(test, "queries"), relevant)
 
 
-def from_data(data, name, count, seed=0):
-    """A whole set of the data directory with `count` pairs taken out of its corpus for fitting."""
-    models = pathlib.Path(data) / "models"
-    corpus = {dim: rows(models / f"{name}-corpus.{label}.npy") for dim, label in MODELS.items()}
-    queries = {dim: rows(models / f"{name}-queries.{label}.npy") for dim, label in MODELS.items()}
-    relevant = [query["relevant"] for query in jsonl(models / f"{name}-queries.jsonl")]
+def judged_files(folder, name):
+    """Corpus and queries {dim: rows}, and the relevant rows of each query, as they lie in a folder."""
+    folder = pathlib.Path(folder)
+    corpus = {dim: rows(folder / f"{name}-corpus.{label}.npy") for dim, label in MODELS.items()}
+    queries = {dim: rows(folder / f"{name}-queries.{label}.npy") for dim, label in MODELS.items()}
+    return corpus, queries, [query["relevant"] for query in jsonl(folder / f"{name}-queries.jsonl")]
+
+
+def from_more(data, more, name):
+    """The pairs of make_pairs.py, which are in no judged set, against a judged set: of `data`, or one
+    that make_pairs.py made."""
+    pairs = {dim: rows(pathlib.Path(more) / f"glosses-more.{label}.npy") for dim, label in MODELS.items()}
+    folder = pathlib.Path(data) / "models" if name != "glosses-other" else more
+    title = f"{name}, {len(pairs[384])} other pairs" + ("" if name.startswith("glosses") else " of glosses")
+    return Judged(title, "more", pairs, *judged_files(folder, name))
+
+
+def from_data(data, name, count, seed=0, leave=False):
+    """A whole set of the data directory with `count` pairs taken out of its corpus for fitting; `leave`
+    them in it, as a user's corpus has them, and every method does worse: they are never the answer."""
+    corpus, queries, relevant = judged_files(pathlib.Path(data) / "models", name)
     total = len(corpus[384])
     judged = {row for wanted in relevant for row in wanted}
     free = np.array([row for row in range(total) if row not in judged])
     fitted = np.random.default_rng(1000 + seed).permutation(free)[:count]
+    if leave:
+        pairs = {dim: x[fitted] for dim, x in corpus.items()}
+        title = f"{name}, {len(fitted)} pairs left in the corpus"
+        return Judged(title, f"{name} {count} {seed}", pairs, corpus, queries, relevant)
     left = np.setdiff1d(np.arange(total), fitted)
     place = {row: at for at, row in enumerate(left)}
     return Judged(

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    NEIGHBOURS = 16,
+    NEIGHBOURS = 24,
     ROWS_TO_REMEMBER = 400 /* `auto` remembers no fewer: a share of them is compared */
 };
 
@@ -21,7 +21,7 @@ static const struct {
 } tried[] = {{0.8, 0.1, 1.5}, {0.8, 0.1, 1},  {0.8, 0.2, 1.5}, {0.6, 0.1, 1},  {0.6, 0.1, 0.5},
              {0.6, 0.1, 1.5}, {0.6, 0.05, 1}, {0.6, 0.2, 1},   {0.6, 0.2, 1.5}};
 static const vni_evidence for_memory = {3, 0};
-static const vni_evidence for_numbers = {1, 0};
+static const vni_evidence for_numbers = {2, 0};
 
 int vni_choose_remembers(const vni_fit *fit, size_t rows) {
     const vecna_translate_options *o = fit->options;
