@@ -194,6 +194,7 @@ static void free_fitting(vni_fitting *f) {
     vecna_release(f->allocator, f->query_fold);
     vecna_judgements_free(f->judgements);
     vni_split_free(&f->split);
+    vni_kept_free(f->kept, f->allocator);
     vni_moments_free(&f->moments);
     vni_choice_free(&f->choice);
 }

@@ -234,7 +234,8 @@ static vecna_status shuffle_fold(vni_fitting *f, const size_t *rows, size_t coun
         list[most + i] = rows[(i + most / 2) % most];
     }
     vni_pairs pairs = f->fit.pairs;
-    pairs.prior.statistics = NULL; /* it would do the pairs' work */
+    pairs.prior.statistics = NULL; /* it would do the pairs' work, as would what is kept */
+    pairs.kept = NULL;
     vni_gather(pairs.source, list, most, vecna_matrix_dense(room, most, p));
     vni_gather(pairs.target, list + most, most, vecna_matrix_dense(room + most * p, most, q));
     pairs.source = vecna_view_dense(room, most, p);

@@ -29,6 +29,7 @@ typedef struct vni_fitting {
     size_t *rows;      /* rows to fit, then the judged */
     size_t row_count;
     vni_split split;
+    vni_kept *kept;      /* pairs of the memory that is updated, or NULL */
     vni_moments moments; /* of all rows to fit; memory NULL: they are fewer than dims */
     /* reported */
     size_t folds;

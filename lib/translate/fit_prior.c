@@ -58,7 +58,13 @@ vecna_status vni_fit_take_prior(vni_fitting *f, vecna_error *err) {
         o->role = map->role;
         o->recipe = o->recipe.method == VECNA_METHOD_AUTO ? map->recipe : o->recipe;
         if (map->memory && o->recipe.method == VECNA_METHOD_MEMORY) {
-            /* residuals are of the old map, the pairs themselves are gone: what is left is the base */
+            status = vni_memory_pairs(map, f->allocator, o->pool, &f->kept, err);
+            f->fit.pairs.kept = f->kept;
+        }
+        if (status) {
+            return status;
+        }
+        if (map->memory && !f->kept) { /* its pairs cannot be told: what is left is the base */
             o->recipe = (vecna_recipe){
                 .method = VECNA_METHOD_BLEND, .lambda = o->recipe.lambda, .share = o->recipe.share};
         }

@@ -191,7 +191,8 @@ vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, vecna_view tar
                                f->options.pool,
                                f->allocator,
                                {NULL, 0, 0},
-                               source.rows};
+                               source.rows,
+                               NULL};
     vecna_linalg_sum_add(f->fit.pairs.source, f->centres);
     vecna_linalg_sum_add(f->fit.pairs.target, f->centres + source.dim);
     for (size_t j = 0; j < source.dim + target.dim; j++) {

@@ -198,7 +198,7 @@ vecna_status vecna_translate_prior(const vecna_map *prior, vecna_view source, ve
     }
     none.count = 1; /* one row at the means: no sums of its own */
     vni_pairs pairs = {{NULL, 0, p, p}, {NULL, 0, q, q},           means, means + p, o->pool,
-                       o->allocator,    {prior->statistics, 1, 0}, 0};
+                       o->allocator,    {prior->statistics, 1, 0}, 0,     NULL};
     vecna_recipe recipe = recipe_of(prior, o);
     status = vni_basis_new(&none, &pairs, NULL, (size_t)prior->statistics->count,
                            vni_recipe_rotates(&recipe), &basis, err);

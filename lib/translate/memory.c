@@ -68,18 +68,41 @@ static int by_key(const void *a, const void *b) {
     return x->key != y->key ? (x->key < y->key ? -1 : 1) : x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* The listed rows in the order of their content. */
+static size_t kept_rows(const vni_memory_input *in) {
+    return in->pairs->kept ? in->pairs->kept->rows : 0;
+}
+
+/* Row `row` of what is remembered: kept rows come first. */
+static const float *source_of(const vni_memory_input *in, size_t row) {
+    const size_t kept = kept_rows(in);
+    const vni_pairs *pairs = in->pairs;
+    return row < kept ? pairs->kept->source.data + row * pairs->kept->source.stride
+                      : pairs->source.data + (row - kept) * pairs->source.stride;
+}
+
+static const float *target_of(const vni_memory_input *in, size_t row) {
+    const size_t kept = kept_rows(in);
+    const vni_pairs *pairs = in->pairs;
+    return row < kept ? pairs->kept->target.data + row * pairs->kept->target.stride
+                      : pairs->target.data + (row - kept) * pairs->target.stride;
+}
+
+/* The rows to remember, kept ones and listed ones, in the order of their content. */
 static vecna_status sort_rows(const vni_memory_input *in, size_t *out, vecna_error *err) {
     const vecna_allocator *allocator = in->pairs->allocator;
-    keyed *list = vecna_allocate(allocator, in->count, sizeof *list);
+    const size_t kept = kept_rows(in), all = kept + in->count;
+    keyed *list = vecna_allocate(allocator, all, sizeof *list);
     if (!list) {
-        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to sort %zu pairs", in->count);
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to sort %zu pairs", all);
+    }
+    for (size_t i = 0; i < kept; i++) {
+        list[i] = (keyed){in->pairs->kept->key[i], i};
     }
     for (size_t i = 0; i < in->count; i++) {
-        list[i] = (keyed){in->key ? in->key[in->rows[i]] : 0, in->rows[i]};
+        list[kept + i] = (keyed){in->key ? in->key[in->rows[i]] : 0, kept + in->rows[i]};
     }
-    qsort(list, in->count, sizeof *list, by_key);
-    for (size_t i = 0; i < in->count; i++) {
+    qsort(list, all, sizeof *list, by_key);
+    for (size_t i = 0; i < all; i++) {
         out[i] = list[i].row;
     }
     vecna_release(allocator, list);
@@ -99,7 +122,7 @@ static vecna_status index_sources(vni_memory *m, const vni_memory_input *in, con
         goto done;
     }
     for (size_t i = 0; i < m->rows; i++) {
-        const float *row = pairs->source.data + rows[i] * pairs->source.stride;
+        const float *row = source_of(in, rows[i]);
         for (size_t j = 0; j < p; j++) {
             mean[j] += (double)row[j];
         }
@@ -108,7 +131,7 @@ static vecna_status index_sources(vni_memory *m, const vni_memory_input *in, con
         m->centre[j] = (float)(mean[j] / (double)m->rows);
     }
     for (size_t i = 0; i < m->rows; i++) {
-        const float *row = pairs->source.data + rows[i] * pairs->source.stride;
+        const float *row = source_of(in, rows[i]);
         for (size_t j = 0; j < p; j++) {
             centred[i * p + j] = row[j] - m->centre[j];
         }
@@ -143,8 +166,7 @@ static vecna_status remember(vni_memory *m, const vni_memory_input *in, const si
     const int32_t *order = vecna_index_order(m->index);
     vecna_status status = VECNA_ERR_MEMORY;
     float *room = vecna_allocate(pairs->allocator, most * (p + q), sizeof *room);
-    size_t *list = vecna_allocate(pairs->allocator, most, sizeof *list);
-    if (!room || !list) {
+    if (!room) {
         vecna_error_set(err, status, -1, "no memory to remember %zu pairs", m->rows);
         goto done;
     }
@@ -154,9 +176,8 @@ static vecna_status remember(vni_memory *m, const vni_memory_input *in, const si
         const vecna_matrix source = vecna_matrix_dense(room, here, p);
         const vecna_matrix out = vecna_matrix_dense(room + most * p, here, q);
         for (size_t i = 0; i < here; i++) {
-            list[i] = rows[order[first + i]];
+            memcpy(source.data + i * p, source_of(in, rows[order[first + i]]), p * sizeof(float));
         }
-        vni_gather(pairs->source, list, here, source);
         status = vni_product(vecna_matrix_view(source), vecna_view_dense(in->weights, p, q), out,
                              pairs->pool, err);
         for (size_t i = 0; i < here && !status; i++) {
@@ -168,7 +189,7 @@ static vecna_status remember(vni_memory *m, const vni_memory_input *in, const si
             vni_normalise(out, pairs->pool);
         }
         for (size_t i = 0; i < here && !status; i++) {
-            const float *target = pairs->target.data + list[i] * pairs->target.stride;
+            const float *target = target_of(in, rows[order[first + i]]);
             const double length = sqrt(vni_dot(target, target, q));
             const float scale = length > 0 ? (float)(1 / length) : 0;
             float *row = out.data + i * q;
@@ -180,7 +201,6 @@ static vecna_status remember(vni_memory *m, const vni_memory_input *in, const si
     }
 done:
     vecna_release(pairs->allocator, room);
-    vecna_release(pairs->allocator, list);
     return status;
 }
 
@@ -207,7 +227,7 @@ static vecna_status measure_recall(vni_memory *m, const vni_memory_input *in, co
         goto done;
     }
     for (size_t i = 0; i < count; i++) {
-        const float *row = pairs->source.data + rows[i * m->rows / count] * pairs->source.stride;
+        const float *row = source_of(in, rows[i * m->rows / count]);
         for (size_t j = 0; j < p; j++) {
             asked[i * p + j] = row[j] - m->centre[j];
         }
@@ -242,19 +262,20 @@ done:
 vecna_status vni_memory_new(const vni_memory_input *in, const vecna_allocator *allocator,
                             vni_memory **out, vecna_error *err) {
     const size_t p = in->pairs->source.dim, q = in->pairs->target.dim;
+    const size_t count = kept_rows(in) + in->count;
     vni_memory *m = NULL;
     size_t *rows = NULL;
-    vecna_status status = vni_memory_room(in->count, p, q, allocator, &m, err);
+    vecna_status status = vni_memory_room(count, p, q, allocator, &m, err);
     if (status) {
         return status;
     }
-    m->neighbours = in->recipe->neighbours < in->count ? in->recipe->neighbours : in->count;
+    m->neighbours = in->recipe->neighbours < count ? in->recipe->neighbours : count;
     m->temperature = in->recipe->temperature;
     m->correction = in->recipe->correction;
-    rows = vecna_allocate(in->pairs->allocator, in->count, sizeof *rows);
+    rows = vecna_allocate(in->pairs->allocator, count, sizeof *rows);
     if (!rows) {
-        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to remember %zu pairs",
-                                 in->count);
+        status =
+            vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to remember %zu pairs", count);
         goto done;
     }
     status = sort_rows(in, rows, err);

@@ -29,7 +29,7 @@ typedef struct vni_memory {
 
 /* What a memory is made from: a base map and the pairs that it is to remember. */
 typedef struct vni_memory_input {
-    const vni_pairs *pairs;
+    const vni_pairs *pairs; /* what they keep is remembered too */
     const uint64_t *key; /* (all pairs) of their content: they are remembered in its order; NULL: in
                              that of their numbers */
     const size_t *rows;  /* (count) to remember */
@@ -47,6 +47,12 @@ VECNA_CHECK vecna_status vni_memory_room(size_t rows, size_t source_dim, size_t 
                                          const vecna_allocator *allocator, vni_memory **out,
                                          vecna_error *err);
 void vni_memory_free(vni_memory *memory);
+
+/* memory_kept.c. The pairs that the memory of a map was made of, as far as bytes tell; *out stays NULL where
+ * they cannot be told: rows of other lengths than 1, or means of queries in the map. */
+VECNA_CHECK vecna_status vni_memory_pairs(const vecna_map *map, const vecna_allocator *allocator,
+                                          vecna_pool *pool, vni_kept **out, vecna_error *err);
+void vni_kept_free(vni_kept *kept, const vecna_allocator *allocator);
 
 /* Neighbours of some rows, nearest first. */
 typedef struct vni_neighbours {

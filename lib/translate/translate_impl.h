@@ -129,6 +129,13 @@ typedef struct vni_prior {
     int one_mean; /* 1: both are of one kind, an update; 0: own means, shrunk towards its means */
 } vni_prior;
 
+/* Pairs that only a memory has of an earlier fit (memory_kept.c). */
+typedef struct vni_kept {
+    size_t rows;
+    vecna_matrix source, target; /* at length 1 */
+    uint64_t *key;               /* (rows) of their content */
+} vni_kept;
+
 /* The pairs as a fit sees them: rows normalised where their space is, and the centre of all. */
 typedef struct vni_pairs {
     vecna_view source;
@@ -138,7 +145,8 @@ typedef struct vni_pairs {
     vecna_pool *pool;
     const vecna_allocator *allocator;
     vni_prior prior;
-    size_t all_rows; /* of the fit that these pairs are all or a part of */
+    size_t all_rows;      /* of the fit that these pairs are all or a part of */
+    const vni_kept *kept; /* remembered beside whatever a memory is made of; NULL: none */
 } vni_pairs;
 
 VECNA_CHECK vecna_status vni_moments_new(size_t source_dim, size_t target_dim,

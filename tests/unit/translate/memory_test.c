@@ -246,6 +246,86 @@ static void auto_remembers_what_is_not_linear(void **state) {
     free_pairs(&made);
 }
 
+/* ---- updates --------------------------------------------------------------------------------- */
+
+/* Pairs in two parts, the second by an update: as all at once, but for what bytes round. Without a
+ * memory the translations lie ten times as far off. */
+static void an_update_remembers_both(void **state) {
+    (void)state;
+    pairs made = make_regions(600, 24, 20, 41);
+    const vecna_view source = vecna_matrix_view(made.source);
+    const vecna_view target = vecna_matrix_view(made.target);
+    vecna_translate_options options = {.recipe = {.method = VECNA_METHOD_MEMORY,
+                                                  .lambda = 0.1,
+                                                  .share = 0.8,
+                                                  .neighbours = 16,
+                                                  .temperature = 0.1,
+                                                  .correction = 1},
+                                       .resamples = 10};
+    vecna_map *all = NULL, *first = NULL, *both = NULL, *plain = NULL;
+    const vecna_view asked = vecna_view_rows(source, 500, 100);
+    assert_status(VECNA_OK,
+                  vecna_translate_fit(vecna_view_rows(source, 0, 500),
+                                      vecna_view_rows(target, 0, 500), &options, &all, NULL));
+    assert_status(VECNA_OK,
+                  vecna_translate_fit(vecna_view_rows(source, 0, 300),
+                                      vecna_view_rows(target, 0, 300), &options, &first, NULL));
+    vecna_translate_options more = {.update = first, .resamples = 10};
+    assert_status(VECNA_OK,
+                  vecna_translate_fit(vecna_view_rows(source, 300, 200),
+                                      vecna_view_rows(target, 300, 200), &more, &both, NULL));
+    assert_int_equal(both->recipe.method, VECNA_METHOD_MEMORY);
+    assert_int_equal(both->memory->rows, 500);
+    options.recipe.method = VECNA_METHOD_BLEND;
+    options.recipe.neighbours = 0;
+    options.recipe.temperature = options.recipe.correction = 0;
+    assert_status(VECNA_OK,
+                  vecna_translate_fit(vecna_view_rows(source, 0, 500),
+                                      vecna_view_rows(target, 0, 500), &options, &plain, NULL));
+    vecna_matrix wanted = apply(all, asked, NULL), got = apply(both, asked, NULL);
+    vecna_matrix without = apply(plain, asked, NULL);
+    assert_true(furthest(wanted, got) < 0.035);
+    assert_true(furthest(wanted, without) > 0.1);
+    free(wanted.data);
+    free(got.data);
+    free(without.data);
+    vecna_map_free(all);
+    vecna_map_free(first);
+    vecna_map_free(both);
+    vecna_map_free(plain);
+    free_pairs(&made);
+}
+
+/* What is read back of a memory is what it was made of. */
+static void pairs_come_back(void **state) {
+    (void)state;
+    pairs made = make_regions(200, 24, 20, 42);
+    vecna_translate_options options = {.recipe = {VECNA_METHOD_MEMORY, 0.1, 0.8, 0, 0, 16, 0.1, 1},
+                                       .resamples = 10};
+    vecna_map *map = fit_pairs(&made, &options);
+    vni_kept *kept = NULL;
+    assert_status(VECNA_OK, vni_memory_pairs(map, NULL, NULL, &kept, NULL));
+    assert_int_equal(kept->rows, 200);
+    for (size_t i = 0; i < 200; i++) {
+        double best = 0, target = 0;
+        for (size_t j = 0; j < 200; j++) {
+            const double cosine =
+                vni_dot(kept->source.data + i * 24, made.source.data + j * 24, 24);
+            target = cosine > best
+                         ? vni_dot(kept->target.data + i * 20, made.target.data + j * 20, 20)
+                         : target;
+            best = fmax(best, cosine);
+        }
+        assert_true(best > 0.9999 && target > 0.9999);
+    }
+    vni_kept_free(kept, NULL);
+    map->role = VECNA_ROLE_QUERY; /* its bias may have the means of queries in it */
+    assert_status(VECNA_OK, vni_memory_pairs(map, NULL, NULL, &kept, NULL));
+    assert_null(kept);
+    vecna_map_free(map);
+    free_pairs(&made);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static char path[64];
@@ -406,6 +486,8 @@ int main(void) {
         cmocka_unit_test(a_pair_does_not_correct_itself),
         cmocka_unit_test(lengths_threads_and_batches_change_nothing),
         cmocka_unit_test(auto_remembers_what_is_not_linear),
+        cmocka_unit_test(an_update_remembers_both),
+        cmocka_unit_test(pairs_come_back),
         cmocka_unit_test(a_memory_comes_back_as_it_was),
         cmocka_unit_test(wrong_memories_are_refused),
         cmocka_unit_test(numbers_out_of_range_are_refused),
