@@ -1,5 +1,6 @@
 /* vecna inspect: what a vector file or a map is, and whether it is healthy. One pass, constant memory. */
 #include "cli/confidence.h"
+#include "cli/maps.h"
 #include "vecna/space.h"
 #include "vecna/translate.h"
 
@@ -300,6 +301,7 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
 /* A map is a safetensors file with a header of its own: 1 when it is one, *status then the exit status. A
  * broken map is said to be broken, not taken for a file of vectors. */
 static bool inspect_map(const char *path, bool as_json, int *status) {
+    char installed[8192];
     vecna_map *map = NULL;
     vecna_error err;
     vecna_status opened;
@@ -307,6 +309,8 @@ static bool inspect_map(const char *path, bool as_json, int *status) {
     bool named = length > 6 && strcmp(path + length - 6, ".vecna") == 0;
     if (strcmp(path, "-") == 0)
         return false;
+    if (find_map(path, installed, sizeof installed))
+        path = installed;
     opened = vecna_map_open(path, NULL, &map, &err);
     if (opened != VECNA_OK && !named && opened != VECNA_ERR_CHECKSUM && opened != VECNA_ERR_VERSION)
         return false;

@@ -6,6 +6,7 @@
  * their part of all deficits: docs/confidence.md#planning holds that against judged queries, and against
  * rows chosen at random. */
 #include "cli/cli.h"
+#include "cli/maps.h"
 
 #include "vecna/metric.h"
 #include "vecna/translate.h"
@@ -320,7 +321,7 @@ static int print_plan_json(const plan_job *job, size_t chosen, size_t outside) {
 static vecna_status judge_corpus(plan_job *job, const char *path, vecna_error *err) {
     const plan_options *o = job->options;
     vecna_format_options format = format_options(&o->input);
-    vecna_status status = vecna_map_open(o->map, NULL, &job->map, err);
+    vecna_status status = open_map(o->map, &job->map, err);
     if (status != VECNA_OK)
         return status;
     if (vecna_map_about(job->map).verdict == VECNA_VERDICT_FAIL)

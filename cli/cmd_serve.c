@@ -1,5 +1,6 @@
 /* vecna serve: the endpoint. */
 #include "cli/cli.h"
+#include "cli/maps.h"
 
 #include "dash/dash_impl.h"
 #include "proxy/proxy_impl.h"
@@ -135,6 +136,7 @@ int command_serve(int argc, char **argv) {
     serving.builtin = builtin_model;
     serving.builtin_bytes = (size_t)(builtin_model_end - builtin_model);
     serving.say = say;
+    serving.find_map = find_map;
     serving.page = vni_dash_page;
     serving.environment = (const char *const *)environ;
     err.message[0] = '\0';

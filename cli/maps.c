@@ -54,11 +54,21 @@ static bool is_here(void *user, const char *folder) {
     return length > 0 && (size_t)length < sizeof s->path && access(s->path, R_OK) == 0;
 }
 
-vecna_status open_map(const char *name, vecna_map **out, vecna_error *err) {
+static bool is_name(const char *name) {
+    return strchr(name, '/') == NULL && access(name, F_OK) != 0;
+}
+
+int find_map(const char *name, char *path, size_t room) {
     sought s = {.name = name};
-    if (strchr(name, '/') == NULL && access(name, F_OK) != 0) {
-        if (visit_map_folders(is_here, &s))
-            return vecna_map_open(s.path, NULL, out, err);
+    return is_name(name) && visit_map_folders(is_here, &s) &&
+           (size_t)snprintf(path, room, "%s", s.path) < room;
+}
+
+vecna_status open_map(const char *name, vecna_map **out, vecna_error *err) {
+    char path[2 * PATH_ROOM];
+    if (find_map(name, path, sizeof path))
+        return vecna_map_open(path, NULL, out, err);
+    if (is_name(name)) {
         return vecna_error_set(
             err, VECNA_ERR_NOT_FOUND, -1,
             "%s: no such file, and no installed map of that name (`vecna maps` lists "

@@ -3,6 +3,7 @@
  * 1 the query goes back into the old space by a rotation and finds candidates there; 2 only those are
  * translated, and ranked by the query itself. Fifty candidates are enough to lose nothing against a
  * corpus translated whole (docs/scores.md#two-stages). */
+#include "cli/maps.h"
 #include "cli/search.h"
 #include "vecna/space.h"
 
@@ -19,7 +20,7 @@ typedef struct via {
 
 vecna_status open_search_map(const search_options *options, const char *path, vecna_map **out,
                              vecna_error *err) {
-    vecna_status status = vecna_map_open(path, NULL, out, err);
+    vecna_status status = open_map(path, out, err);
     if (status != VECNA_OK)
         return status;
     vecna_map_info about = vecna_map_about(*out);

@@ -124,7 +124,8 @@ static const vni_setting map_fields[] = {
           .help = "dimension that clients get; 0: the model's own"),
     FIELD(vni_config_map, seed, COUNT, .help = "of the projection"),
     FIELD(vni_config_map, map, TEXT, .alias = "map_file",
-          .help = "map file of `vecna fit`, instead of `type`: another space"),
+          .help = "map file of `vecna fit`, or the name of an installed map (`vecna maps`), "
+                  "instead of `type`: another space"),
     FIELD(vni_config_map, confidence, CHOICE, .words = "asked|always|never", .fallback = "asked",
           .help =
               "how far each answer of a learned map can be relied on, in `x-vecna-confidence`: for "

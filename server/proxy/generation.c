@@ -252,7 +252,11 @@ static vecna_status open_way(vni_generation *generation, vni_way *way, const vni
     way->target = target_index(generation->config, way->config.forward_target);
     if (text_or_null(way->config.map)) {
         const vni_config_target *target = &generation->config->forward.targets.items[way->target];
-        status = vecna_map_open(way->config.map, &options, &way->learned, err);
+        char path[8192];
+        const vni_serve_options *serving = generation->proxy->options;
+        const int named =
+            serving && serving->find_map && serving->find_map(way->config.map, path, sizeof path);
+        status = vecna_map_open(named ? path : way->config.map, &options, &way->learned, err);
         if (status != VECNA_OK)
             return status;
         way->info = vecna_map_about(way->learned);

@@ -27,6 +27,9 @@ typedef struct vni_serve_options {
     const void *builtin;
     size_t builtin_bytes;
 
+    /* The file of a map that is named, not given by its path: 1 when there is one. NULL: maps have paths. */
+    int (*find_map)(const char *name, char *path, size_t room);
+
     /* One line for people: that it is ready, remarks. `level` 0 error, 1 warning, 2 information, 3 ready. */
     void (*say)(void *user, int level, const char *line);
     /* Further pages, asked before the paths of the providers: 1 when it answered or will. May be NULL. */

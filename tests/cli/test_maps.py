@@ -40,6 +40,21 @@ def test_lists_what_is_installed(vecna, folder):
     assert "summary: old to “new”, of made-up rows\n" in card and "rows: 240\n" in card and "- two\n" in card
 
 
+def test_a_name_does_where_a_path_does(vecna, folder):
+    env = {"VECNA_MAPS": f"{folder}/own"}
+    numpy.save(folder / "q.npy", TARGET[:5])
+    by_path = folder / "own" / "alpha.vecna"
+    for words in (("search", folder / "s.npy", folder / "q.npy", "--json", "--force", "--via"),
+                  ("plan", folder / "s.npy", "--budget", 10, "--json", "--force", "--map"),
+                  ("search", folder / "t.npy", folder / "q.npy", "--also", folder / "t.npy", "--json", "--force", "--calibrated"),
+                  ("inspect",)):
+        named, pathed = vecna(*words, "alpha", env=env).out, vecna(*words, by_path).out
+        assert named.splitlines()[words[0] == "inspect":] == pathed.splitlines()[words[0] == "inspect":], words
+    serving = ("serve", "--check", "--upstream", "http://127.0.0.1:9", "--model", "m", "--map")
+    assert "16 to 10" in "".join(vars(vecna(*serving, "alpha", env=env)).get(part, "") for part in ("out", "err"))
+    vecna(*serving, "omega", env=env, status=2)
+
+
 def test_broken_files_are_named_and_left_out(vecna, folder):
     env = {"VECNA_MAPS": f"{folder}/own"}
     (folder / "own" / "broken.vecna").write_bytes(b"nothing")
