@@ -1,12 +1,14 @@
-/* vecna distill: a static model out of what a teacher says. The teacher has spoken before: its vectors of
- * single pieces and of whole texts are files, by vecna embed or by any other program. */
-#include "cli/cli.h"
+/* vecna distill: a static model out of what a teacher says of single pieces and of whole texts. The teacher
+ * is asked (--upstream), or has spoken before and its vectors are files, by vecna embed or by any other
+ * program. */
+#include "cli/distill_ask.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct distill_options {
     const char *vocabulary, *texts, *text_vectors, *out, *name, *teacher, *licence;
+    teacher_options asked;
     size_t dim, steps, threads;
     double rarity, ridge;
     bool keep_case, float16, json;
@@ -20,6 +22,7 @@ typedef struct distill_job {
     char *vocabulary;
     size_t vocabulary_bytes;
     vecna_passage *passages;
+    taught teacher; /* instead of the files above */
     vecna_model *model;
     vecna_distill_report report;
     progress meter;
@@ -61,14 +64,26 @@ static vecna_status load_all(distill_job *job, vecna_error *err) {
     return status == VECNA_OK ? list_passages(job, err) : status;
 }
 
+static bool asks(const distill_job *job) {
+    return job->options->asked.call.upstream != NULL;
+}
+
 static vecna_status distil(distill_job *job, vecna_error *err) {
     const distill_options *o = job->options;
-    const vecna_distill_input input = {
+    const taught *t = &job->teacher;
+    const vecna_distill_input from_files = {
         .vocabulary = job->vocabulary,
         .vocabulary_bytes = job->vocabulary_bytes,
         .piece_vectors = vecna_matrix_view(job->pieces.vectors),
         .texts = job->passages,
         .text_vectors = vecna_matrix_view(job->texts.vectors),
+    };
+    const vecna_distill_input from_teacher = {
+        .vocabulary = t->vocabulary,
+        .vocabulary_bytes = t->vocabulary_bytes,
+        .piece_vectors = vecna_view_dense(t->piece_vectors, t->pieces, t->dim),
+        .texts = t->passages,
+        .text_vectors = vecna_view_dense(t->text_vectors, t->texts, t->dim),
     };
     vecna_distill_options options = {
         .dim = o->dim,
@@ -88,7 +103,8 @@ static vecna_status distil(distill_job *job, vecna_error *err) {
         return status;
     if (!o->json)
         progress_start(&job->meter, "steps", (int64_t)(o->steps ? o->steps : 40));
-    status = vecna_model_distill(&input, &options, &job->model, &job->report, err);
+    status = vecna_model_distill(asks(job) ? &from_teacher : &from_files, &options, &job->model,
+                                 &job->report, err);
     if (!o->json)
         progress_end(&job->meter);
     vecna_pool_free(options.pool);
@@ -122,6 +138,12 @@ static int print_result(const distill_job *job) {
     vecna_json_write_u64(&json, r->texts);
     vecna_json_write_key(&json, "pieces_seen");
     vecna_json_write_u64(&json, r->pieces_seen);
+    if (asks(job)) {
+        vecna_json_write_key(&json, "asked");
+        vecna_json_write_u64(&json, job->teacher.texts + job->teacher.pieces);
+        vecna_json_write_key(&json, "resumed");
+        vecna_json_write_u64(&json, job->teacher.resumed);
+    }
     vecna_json_write_key(&json, "cosine_untuned");
     vecna_json_write_f64(&json, r->cosine_untuned);
     vecna_json_write_key(&json, "cosine");
@@ -137,11 +159,13 @@ static int run_distill(distill_job *job) {
     int exit_status;
     vecna_status status = check_writable(job->options->out, &err);
     if (status == VECNA_OK)
-        status = load_all(job, &err);
+        status = asks(job) ? ask_teacher(&job->options->asked, &job->teacher, &err)
+                           : load_all(job, &err);
     if (status == VECNA_OK)
         status = distil(job, &err);
     exit_status = status == VECNA_OK ? print_result(job) : fail_with(&err);
     vecna_model_free(job->model);
+    close_taught(&job->teacher, status == VECNA_OK);
     free(job->passages);
     free(job->vocabulary);
     unload(&job->pieces);
@@ -149,15 +173,51 @@ static int run_distill(distill_job *job) {
     return exit_status;
 }
 
+static int check_usage(const distill_options *o, size_t positionals, const usage *use) {
+    const embed *call = &o->asked.call;
+    if (o->out == NULL)
+        return usage_error(use, "say where the model goes: -o MODEL");
+    if (call->upstream && (positionals || o->text_vectors))
+        return usage_error(use, "with --upstream the teacher is asked: leave PIECES and "
+                                "--text-vectors out");
+    if (call->upstream && o->texts == NULL)
+        return usage_error(use, "--upstream needs --texts, of the kinds that the model will meet");
+    if (call->upstream && o->vocabulary == NULL && o->keep_case)
+        return usage_error(use, "--keep-case needs a --vocabulary: the built-in one is lowered");
+    if (call->upstream == NULL &&
+        (call->provider || call->model || call->api_key || call->prefix || call->batch ||
+         call->in_flight || call->fresh || o->asked.pieces))
+        return usage_error(use, "--provider, --model, --pieces and what else goes with asking need "
+                                "--upstream");
+    if (call->upstream == NULL &&
+        (positionals == 0 || o->vocabulary == NULL || o->text_vectors == NULL))
+        return usage_error(use, "give --upstream and --texts, or PIECES with --vocabulary and "
+                                "--text-vectors");
+    return -1;
+}
+
 int command_distill(int argc, char **argv) {
     distill_options o = {.name = "", .teacher = "", .licence = ""};
     const option options[] = {
         {"out", 'o', OPTION_TEXT, &o.out, "MODEL", "the model"},
         {"vocabulary", 'v', OPTION_TEXT, &o.vocabulary, "FILE",
-         "word pieces, one a line, in the order of PIECES"},
-        {"text-vectors", 0, OPTION_TEXT, &o.text_vectors, "FILE", "what the teacher says of texts"},
+         "word pieces, one a line, in the order of PIECES (with\n--upstream: those of the built-in "
+         "model)"},
         {"texts", 't', OPTION_TEXT, &o.texts, "FILE",
-         "those texts: a line a row, plain or JSON with\n\"text\" (default: in --text-vectors)"},
+         "of the kinds that the model will meet: a line a text,\nplain or JSON with \"text\" "
+         "(default: in --text-vectors)"},
+        {"text-vectors", 0, OPTION_TEXT, &o.text_vectors, "FILE",
+         "what the teacher says of them (not with --upstream)"},
+        {"asking", 0, OPTION_GROUP, NULL, NULL, "asking the teacher"},
+        {"upstream", 'u', OPTION_TEXT, &o.asked.call.upstream, "URL",
+         "the teacher's server: it is asked for every piece and\nevery text"},
+        {"provider", 'p', OPTION_CHOICE, &o.asked.call.provider, EMBED_PROVIDERS,
+         "what it speaks (openai)"},
+        {"model", 'm', OPTION_TEXT, &o.asked.call.model, "M", "model to ask it for"},
+        {"pieces", 0, OPTION_COUNT, &o.asked.pieces, "N",
+         "only the N pieces that the texts have most of (all)"},
+        EMBED_CALL_OPTIONS(o.asked.call),
+        {"table", 0, OPTION_GROUP, NULL, NULL, "the table"},
         {"dim", 'd', OPTION_COUNT, &o.dim, "N", "dimensions kept (256)"},
         {"float16", 0, OPTION_FLAG, &o.float16, NULL, "two bytes a number instead of one"},
         {"keep-case", 0, OPTION_FLAG, &o.keep_case, NULL,
@@ -175,16 +235,25 @@ int command_distill(int argc, char **argv) {
         INPUT_OPTIONS(o.input),
     };
     const usage use = {
-        "vecna distill PIECES --vocabulary FILE --text-vectors FILE -o MODEL [options]",
+        "vecna distill --upstream URL --texts FILE -o MODEL [options]\n"
+        "       vecna distill PIECES --vocabulary FILE --text-vectors FILE -o MODEL [options]",
         "Makes a small static model that answers as a teacher does: a table with a vector for "
         "each\n"
-        "word piece. PIECES is what the teacher says of each piece alone, --text-vectors what it\n"
-        "says of whole texts; one text in 20 is held out to measure. vecna embed --model runs it.",
+        "word piece. The teacher is a server, asked for the vectors of every piece and every text "
+        "(an\n"
+        "interrupted run goes on where it stopped); or PIECES is what it said of each piece alone "
+        "and\n"
+        "--text-vectors of whole texts. One text in 20 is held out to measure. vecna embed --model "
+        "runs "
+        "it.",
         options,
         sizeof options / sizeof options[0],
+        "  vecna distill --upstream http://127.0.0.1:11434 --model nomic-embed-text --texts "
+        "corpus.txt \\\n"
+        "      --pieces 20000 -o small.vecna\n"
         "  vecna distill pieces.npy --vocabulary vocab.txt --texts texts.txt \\\n"
         "      --text-vectors texts.npy -o small.vecna\n",
-        1,
+        0,
         1};
     size_t count;
     distill_job job;
@@ -193,10 +262,19 @@ int command_distill(int argc, char **argv) {
     status = parse_arguments(argc, argv, &use, &job.path, &count);
     if (status >= 0)
         return status;
-    if (o.out == NULL || o.vocabulary == NULL || o.text_vectors == NULL)
-        return usage_error(&use, "--vocabulary, --text-vectors and -o are needed");
+    status = check_usage(&o, count, &use);
+    if (status >= 0)
+        return status;
     if (o.rarity < 0 || o.ridge < 0)
         return usage_error(&use, "--rarity and --ridge are above 0");
+    o.asked.texts = o.texts;
+    o.asked.vocabulary = o.vocabulary;
+    o.asked.keep_case = o.keep_case;
+    o.asked.out = o.out;
+    o.asked.call.text_field = o.input.text_field ? o.input.text_field : "text";
+    o.asked.call.quiet = o.json;
+    if (o.teacher[0] == '\0' && o.asked.call.model)
+        o.teacher = o.asked.call.model;
     job.options = &o;
     return run_distill(&job);
 }

@@ -31,6 +31,24 @@ vecna_status open_model(const char *path, text_model *out, vecna_error *err) {
     return status;
 }
 
+vecna_status builtin_vocabulary(char **out, size_t *bytes, vecna_error *err) {
+    const size_t all = (size_t)(builtin_model_end - builtin_model);
+    const vecna_tensor_entry *entry;
+    vecna_safetensors *file = NULL;
+    vecna_status status = vecna_safetensors_parse(builtin_model, all, all, NULL, &file, err);
+    if (status != VECNA_OK)
+        return status;
+    entry = vecna_safetensors_find(file, "vocabulary");
+    *bytes = (size_t)(entry->end - entry->begin);
+    *out = malloc(*bytes + 1);
+    if (*out)
+        memcpy(*out, builtin_model + file->data_offset + entry->begin, *bytes);
+    else
+        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for the pieces");
+    vecna_safetensors_free(file);
+    return status;
+}
+
 void close_model(text_model *model) {
     vecna_model_free(model->table);
     vecna_counts_free(model->counts);

@@ -17,6 +17,9 @@ void close_model(text_model *model);
 size_t model_dim(const text_model *model);
 uint64_t model_identity(const text_model *model); /* of all that decides a vector */
 
+/* The word pieces of the built-in model, a line each; to be freed. */
+vecna_status builtin_vocabulary(char **out, size_t *bytes, vecna_error *err);
+
 typedef struct embed_model_options {
     const text_model *model;
     const char *prefix; /* before each text, or NULL */

@@ -159,3 +159,68 @@ def test_wrong_use(vecna, tmp_path):
     assert "-o names" in vecna("embed", "x", "--upstream", "http://a", status=2).err
     assert "cannot open" in vecna("embed", tmp_path / "none", "-o", tmp_path / "y.npy", "--upstream", "http://127.0.0.1:1", status=1).err
     assert "exclude" in vecna("onboard", "--dim", 3, "--map", "x", status=2).err
+
+
+def spoken(folder):
+    """Texts and pieces whose vectors an upstream makes up."""
+    pieces = ["[UNK]", *"abcdefgh", "##a", "##b", "ab", "##cd", "rare"]
+    (folder / "v.txt").write_text("\n".join(pieces) + "\n")
+    texts = [f"{'abcdefgh'[i % 8]} {'abcdefgh'[i // 8 % 8]}ab a{'abcd'[i % 3]} x{i}" for i in range(400)]
+    (folder / "t.txt").write_text("\n".join(texts) + "\n")
+    return pieces, texts
+
+
+def test_distill_asks_its_teacher(vecna, tmp_path):
+    """What it makes of a server is what it makes of files with the server's vectors: of every text, and of every
+    piece without its mark."""
+    pieces, texts = spoken(tmp_path)
+    numpy.save(tmp_path / "p.npy", [vector_of("say: " + piece.removeprefix("##"), 24) for piece in pieces])
+    numpy.save(tmp_path / "t.npy", [vector_of("say: " + text, 24) for text in texts])
+    common = ["--vocabulary", tmp_path / "v.txt", "--dim", 8, "--teacher", "m"]
+    told = vecna("distill", tmp_path / "p.npy", "--texts", tmp_path / "t.txt", "--text-vectors", tmp_path / "t.npy", "-o",
+                 tmp_path / "files.vecna", *common, "--json").json()
+    with upstream(dim=24) as up:
+        asked = vecna("distill", "--upstream", up.url, "--model", "m", "--prefix", "say: ", "--texts", tmp_path / "t.txt", "-o",
+                      tmp_path / "asked.vecna", *common, "--json", "--batch", 50).json()
+        assert (tmp_path / "asked.vecna").read_bytes() == (tmp_path / "files.vecna").read_bytes()
+        assert asked["asked"] == 400 + len(pieces) and asked["resumed"] == 0 and asked["cosine"] == told["cosine"]
+        assert {body["model"] for body in up.bodies} == {"m"}
+        # the pieces that the texts have most of, with the vocabulary's order and what a vocabulary must have
+        few = vecna("distill", "--upstream", up.url, "--texts", tmp_path / "t.txt", "-o", tmp_path / "few.vecna", *common, "--pieces",
+                    9, "--json").json()
+        assert few["pieces"] == 9
+        assert up.bodies[-1]["input"][0] == "[UNK]" and "rare" not in up.bodies[-1]["input"]
+        # without a vocabulary, that of the built-in model
+        built = vecna("distill", "--upstream", up.url, "--texts", tmp_path / "t.txt", "-o", tmp_path / "b.vecna", "--pieces", 30, "--dim",
+                      8, "--json").json()
+        assert 20 < built["pieces"] <= 30
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.endswith(".part")) == []
+
+
+def test_distill_goes_on_where_it_stopped(vecna, tmp_path):
+    """A teacher that falls silent among the pieces: the same command asks for what is missing only."""
+    pieces, _ = spoken(tmp_path)
+    with upstream(dim=24) as up:
+        command = ["distill", "--upstream", up.url, "--texts", tmp_path / "t.txt", "-o", tmp_path / "m.vecna", "--vocabulary",
+                   tmp_path / "v.txt", "--batch", 5, "--in-flight", 1]
+        up.script = lambda number, body: (400, {}, b'{"error":{"message":"too rare"}}') if "rare" in body["input"] else None
+        err = vecna(*command, "--dim", 8, status=1).err
+        assert "too rare" in err and "kept" in err and not (tmp_path / "m.vecna").exists()
+        up.script, asked = None, sum(len(body["input"]) for body in up.bodies)
+        assert "cannot be kept" in vecna(*command, "--dim", 25, status=1).err  # found out late, and nothing is lost
+        told = vecna(*command, "--dim", 8, "--json").json()
+        assert told["resumed"] == 400 + len(pieces)
+        assert sum(len(body["input"]) for body in up.bodies) - asked <= 5
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["m.vecna", "t.txt", "v.txt"]
+
+
+def test_distill_by_asking_wrongly(vecna, tmp_path):
+    spoken(tmp_path)
+    at = ["--upstream", "http://127.0.0.1:1", "-o", tmp_path / "m.vecna"]
+    assert "needs --texts" in vecna("distill", *at, status=2).err
+    assert "leave PIECES" in vecna("distill", "p.npy", *at, "--texts", tmp_path / "t.txt", status=2).err
+    assert "needs a --vocabulary" in vecna("distill", *at, "--texts", tmp_path / "t.txt", "--keep-case", status=2).err
+    assert "--upstream" in vecna("distill", "p.npy", "-o", "m", "--vocabulary", "v", "--text-vectors", "t", "--model", "m", status=2).err
+    assert "cannot open" in vecna("distill", *at, "--texts", tmp_path / "none.txt", status=1).err
+    (tmp_path / "t.txt").write_text("one\n\ntwo\n")
+    assert "line 2 is empty" in vecna("distill", *at, "--texts", tmp_path / "t.txt", status=1).err
