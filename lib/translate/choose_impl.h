@@ -6,7 +6,17 @@
 #include "translate/memory_impl.h"
 #include "translate/translate_impl.h"
 
-enum { VNI_CHOOSE_FOLDS = 5, VNI_CHOOSE_CANDIDATES = 64 };
+enum {
+    VNI_CHOOSE_FOLDS = 5,
+    VNI_CHOOSE_FOLDS_IN_REPORT = 2, /* held out while a reported map is chosen, to save time */
+    VNI_CHOOSE_CANDIDATES = 64,
+    VNI_CHOOSE_QUERIES = 500,
+    VNI_CHOOSE_QUERIES_LEAST = 20, /* of a query sample; fewer are not asked */
+    VNI_CHOOSE_LAMBDAS = 13
+};
+
+/* A prior's pairs beside own ones: what stands, as a total of rows. */
+#define VNI_PRIOR_ROWS 4000.0
 
 /* One held-out fold. */
 typedef struct vni_held {
@@ -56,12 +66,27 @@ typedef struct vni_evidence {
     double least;
 } vni_evidence;
 
+/* choose_compare.c. Hold out rows and ask the questions of c->fit; fit, allocator, dim, remembers and
+ * fold_limit are set. _free in any case. */
+VECNA_CHECK vecna_status vni_comparison_new(vni_comparison *c, vni_moments *moments,
+                                            const size_t *rows, size_t count, vecna_error *err);
+void vni_comparison_free(vni_comparison *c);
+/* Mean cosine of the rows as they are translated now to native ones; about the native mean when
+ * `centred`. */
+double vni_comparison_cosine(const vni_comparison *c, int centred);
 /* Translate the held-out rows by a recipe and score it; it becomes a candidate, if it is none. */
 VECNA_CHECK vecna_status vni_choose_try(vni_comparison *c, vecna_recipe recipe, vecna_error *err);
 /* Gains of all candidates over the standing one; of those from `first` on the one that clears the
  * evidence by most, or the standing one. */
 size_t vni_choose_settle(vni_comparison *c, size_t standing, size_t first,
                          const vni_evidence *needed);
+
+/* choose_prior.c. The recipe that stands, with numbers that suit any prior; and the weight of best retrieval
+ * on held-out own pairs, against two standard errors of the gain. */
+vecna_recipe vni_choose_standing(const vecna_translate_options *options);
+VECNA_CHECK vecna_status vni_choose_weigh(const vni_fit *fit, vni_moments *moments,
+                                          const size_t *rows, size_t count, int finally,
+                                          vni_choice *out, vecna_error *err);
 
 /* choose_memory.c. Correct what a fold's base has translated (rows, and asked queries in the query
  * role) by the memory of its other folds. */

@@ -52,7 +52,7 @@ def test_a_name_does_where_a_path_does(vecna, folder):
         assert named.splitlines()[words[0] == "inspect":] == pathed.splitlines()[words[0] == "inspect":], words
     serving = ("serve", "--check", "--upstream", "http://127.0.0.1:9", "--model", "m", "--map")
     assert "16 to 10" in "".join(vars(vecna(*serving, "alpha", env=env)).get(part, "") for part in ("out", "err"))
-    vecna(*serving, "omega", env=env, status=2)
+    vecna(*serving, "omega", env=env, status=1)
 
 
 def test_broken_files_are_named_and_left_out(vecna, folder):
