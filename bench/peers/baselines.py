@@ -1,5 +1,5 @@
 """Do baselines win? One-hot, tf-idf and LSA beside the mean of word2vec rows and the built-in model, on five tasks
-with vecna's own judges. Prints the table of docs/training.md.
+with vecna's own judges. Prints the table of docs/training.md, and LSA's pace beside scikit-learn's.
 
     python bench/peers/baselines.py DATA [WORK]       DATA: the folder of real data; WORK: where vectors go (a new folder)
 """
@@ -11,6 +11,8 @@ import os
 import pathlib
 import random
 import re
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -67,6 +69,28 @@ def show(figure):
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
+def pace(data, work, rounds=5):
+    """CPU seconds of tf-idf and LSA, 100 dimensions and ten turns, from a file of texts to a file of vectors."""
+    with open(data / "eval" / "banking77-train.csv", newline="") as file:
+        texts = write(work / "pace.txt", [row[0] for row in csv.reader(file)][1:])
+    peer = ("import sys, numpy; from sklearn.feature_extraction.text import TfidfVectorizer; "
+            "from sklearn.decomposition import TruncatedSVD; "
+            "x = TfidfVectorizer(token_pattern=r'(?u)[^\\W_]+').fit_transform(open(sys.argv[1])); "
+            "numpy.save(sys.argv[2], TruncatedSVD(100, n_iter=10, random_state=1).fit_transform(x))")
+    commands = {"vecna": [VECNA, "train", "lsa", texts, "-o", work / "pace.npy"],
+                "scikit-learn": [sys.executable, "-c", peer, texts, work / "pace.npy"],
+                "scikit-learn, imports alone": [sys.executable, "-c", peer.split("x = ")[0]]}
+    seconds = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(command, check=True, capture_output=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds[name].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    for name, times in seconds.items():
+        print(f"LSA of 10,003 questions by {name}: {statistics.median(times):.2f} CPU s")
+
+
 def main():
     data = pathlib.Path(sys.argv[1])
     work = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp())
@@ -119,6 +143,7 @@ def main():
         told = vecna("eval", a, b, "--corpus-texts", paragraphs, "--query-texts", questions, "--json")
         cells.append(show(told["truths"][0]["measures"]["ndcg"]["translated"]))
         print("|", " | ".join([name, *cells]), "|", flush=True)
+    pace(data, work)
 
 
 if __name__ == "__main__":

