@@ -163,6 +163,8 @@ typedef struct input_options {
     }
 
 vecna_format_options format_options(const input_options *input);
+/* Whether any of them was given. */
+bool reads_vectors(const input_options *input);
 
 /* A whole file: vectors, and ids, texts and judgements where it has them. */
 typedef struct loaded {

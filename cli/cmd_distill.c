@@ -180,6 +180,10 @@ static int check_usage(const distill_options *o, size_t positionals, const usage
     if (call->upstream && (positionals || o->text_vectors))
         return usage_error(use, "with --upstream the teacher is asked: leave PIECES and "
                                 "--text-vectors out");
+    if (call->upstream && (o->input.format || o->input.dim || o->input.id_field ||
+                           o->input.vector_field || o->input.tensor))
+        return usage_error(use, "with --upstream no vectors are read: of the options about reading "
+                                "them, --text-field alone has a meaning");
     if (call->upstream && o->texts == NULL)
         return usage_error(use, "--upstream needs --texts, of the kinds that the model will meet");
     if (call->upstream && o->vocabulary == NULL && o->keep_case)

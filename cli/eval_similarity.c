@@ -14,6 +14,7 @@
 #include <string.h>
 
 enum { FIELDS_MOST = 32, WAYS_MOST = 2 };
+#define SIF 1e-3
 
 typedef struct similarity_options {
     word_eval_options common;
@@ -549,7 +550,7 @@ static int run(const similarity_options *o, const char *const *paths) {
 }
 
 int eval_similarity(int argc, char **argv) {
-    similarity_options o = {.sif = 1e-3};
+    similarity_options o = {.sif = SIF};
     const option options[] = {
         {"sentences", 0, OPTION_FLAG, &o.sentences, NULL,
          "the texts are sentences (told by blanks in them)"},
@@ -580,6 +581,10 @@ int eval_similarity(int argc, char **argv) {
         return status;
     if (o.sif <= 0)
         return usage_error(&use, "--sif is above 0, not %g", o.sif);
+    if (o.model && (o.counts || o.common.vocab || o.common.restricted || o.sif != SIF ||
+                    reads_vectors(&o.common.input)))
+        return usage_error(&use, "--model embeds sentences whole: leave --sif, --counts, --vocab, "
+                                 "--restrict-vocab and the options about reading vectors out");
     if (count != (o.model ? 1u : 2u))
         return usage_error(&use, o.model ? "--model stands in for VECTORS: give PAIRS alone"
                                          : "give VECTORS and PAIRS, or --model and PAIRS");

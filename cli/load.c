@@ -63,6 +63,11 @@ vecna_format_options format_options(const input_options *input) {
     return options;
 }
 
+bool reads_vectors(const input_options *input) {
+    return input->format || input->dim || input->id_field || input->text_field ||
+           input->vector_field || input->tensor;
+}
+
 void unload(loaded *file) {
     free(file->vectors.data);
     free(file->ids);

@@ -422,12 +422,20 @@ static int run(const layer_options *o, const char *path) {
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
+static bool reads_text(const text_options *t) {
+    return t->tokens || t->unit || t->keep_case || t->min_count != 1 || t->most_words ||
+           t->phrases || t->phrase_threshold != 0;
+}
+
 static int check_usage(const layer_options *o, const usage *use) {
     if (o->training.output == NULL)
         return usage_error(use, "say where the vectors go: -o VECTORS");
     if ((o->labels != NULL) == (o->recommend > 0))
         return usage_error(use, "say what it is trained with: --classify LABELS, or --recommend "
                                 "squared or logistic");
+    if (o->recommend && (reads_text(&o->text) || strcmp(o->label_field, "label") != 0))
+        return usage_error(use, "pairs are no texts: leave --tokens, --keep-case, --min-count, "
+                                "--max-words, --phrases, --unit and --label-field out");
     if (o->labels && o->biases)
         return usage_error(use, "--biases goes with --recommend");
     if (o->model.negative && o->recommend != 2)

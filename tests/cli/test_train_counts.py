@@ -185,3 +185,4 @@ def test_similarity_by_a_model(vecna, tmp_path, shared):
     told = vecna("eval", "similarity", "--model", tmp_path / "m", pairs, "--json", "--resamples", 50).json()
     assert told["unknown"] > 500
     assert "or --model" in vecna("eval", "similarity", pairs, status=2).err
+    assert "leave --sif" in vecna("eval", "similarity", "--model", "builtin", pairs, "--sif", 0.1, status=2).err

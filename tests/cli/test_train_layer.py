@@ -133,6 +133,7 @@ def test_a_break_changes_nothing(vecna, tmp_path):
     ("a b 3\n", [], 2, "--classify LABELS, or --recommend"),
     ("a b 3\n", ["--recommend", "squared", "--negative", 3], 2, "--negative goes with"),
     ("a b 3\n", ["--recommend", "squared", "--hold-out", 0.7], 2, "a share from 0 to 0.5"),
+    ("a b 3\n", ["--recommend", "squared", "--min-count", 2], 2, "pairs are no texts"),
     ("a b 3\na b\n", ["--recommend", "squared"], 1, "line 2"),
     ("a b 3\na b x\n", ["--recommend", "squared"], 1, "line 2"),
     ("a b c d\n", ["--recommend", "logistic"], 1, "line 1"),

@@ -219,6 +219,7 @@ def test_distill_by_asking_wrongly(vecna, tmp_path):
     at = ["--upstream", "http://127.0.0.1:1", "-o", tmp_path / "m.vecna"]
     assert "needs --texts" in vecna("distill", *at, status=2).err
     assert "leave PIECES" in vecna("distill", "p.npy", *at, "--texts", tmp_path / "t.txt", status=2).err
+    assert "no vectors are read" in vecna("distill", *at, "--texts", tmp_path / "t.txt", "--tensor", "x", status=2).err
     assert "needs a --vocabulary" in vecna("distill", *at, "--texts", tmp_path / "t.txt", "--keep-case", status=2).err
     assert "--upstream" in vecna("distill", "p.npy", "-o", "m", "--vocabulary", "v", "--text-vectors", "t", "--model", "m", status=2).err
     assert "cannot open" in vecna("distill", *at, "--texts", tmp_path / "none.txt", status=1).err
