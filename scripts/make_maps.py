@@ -46,7 +46,7 @@ MODELS = {
     "e5": ("intfloat/e5-small-v2", 384, "e5-small-v2", "MIT; embedded with int8 weights, texts after \"passage: \""),
     "use": ("google/universal-sentence-encoder-lite", 512, "use-lite", "Apache-2.0"),
 }
-MAPS = [(a, b) for pair in (("minilm", "mpnet"), ("minilm", "e5"), ("minilm", "use")) for a, b in (pair, pair[::-1])]
+MAPS = [(a, b) for pair in (("minilm", "mpnet"), ("minilm", "e5"), ("minilm", "use"), ("mpnet", "e5"), ("mpnet", "use")) for a, b in (pair, pair[::-1])]
 
 
 # ---- texts ---------------------------------------------------------------------------------------------------
@@ -299,8 +299,9 @@ def fit_one(data, work, binary, out, a, b):
         np.save(folder / "x.npy", x.astype("f4"))
         np.save(folder / "y.npy", y.astype("f4"))
         path = out / f"{name}.vecna"
-        report = json.loads(run(binary, "fit", folder / "x.npy", folder / "y.npy", "-o", path, "--small-statistics", "--json", "--source-name",
-                                MODELS[a][0], "--target-name", MODELS[b][0]))["report"]
+        # a blend: a memory would hold the vectors of the texts, and a confidence some of them
+        report = json.loads(run(binary, "fit", folder / "x.npy", folder / "y.npy", "-o", path, "--method", "blend", "--no-confidence",
+                                "--small-statistics", "--json", "--source-name", MODELS[a][0], "--target-name", MODELS[b][0]))["report"]
         judged = judged_figures(data, binary, folder, path, a, b)
         figures = judged + figures + out_of_domain(data, binary, folder, path, a, b)
     worth = judged[0] if judged else figures[0]
