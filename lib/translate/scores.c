@@ -5,12 +5,16 @@
  * differ in level: a curve learned from documents that ask is wrong for short questions. So a score is
  * taken less its query's level, the mean of its best among the held rows, translated or native; the
  * curve between what is left is the same for all (docs/scores.md#merging has the measurements). It is a
- * matching of quantiles, dense towards the top, and rises by 1 beyond its ends. */
+ * matching of quantiles, dense towards the top, up to one score in 2,000. What a query wants lies above
+ * that, where other held rows say nothing; but each held row, as a query, knows the score of its own
+ * translation and that of itself, 1: their means are the last knot. Beyond its ends the curve rises by 1. */
 #include "translate/trust_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TOP_SHARE 0.0005 /* of the scores, above the last knot but one */
 
 enum { LEVEL_SHARE = 100, LEVEL_LEAST = 3, SAMPLES_MOST = 1 << 17, QUERIES_TOGETHER = 64 };
 
@@ -55,6 +59,7 @@ static double follow(const double *curve, double score) {
 typedef struct sample {
     float *raw, *shifted; /* scores, and less their level */
     size_t count;
+    double own; /* mean score of a query with its own row, less its level */
 } sample;
 
 static int compare_floats(const void *a, const void *b) {
@@ -62,7 +67,7 @@ static int compare_floats(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Scores of the held targets, as queries, with other rows: every step-th. */
+/* Scores of the held targets, as queries, with other rows: every step-th; and with their own. */
 static vecna_status gather_scores(const float *queries, const float *rows, size_t count, size_t dim,
                                   size_t step, sample *out, float *room, vecna_error *err) {
     size_t at = 0, counter = 0;
@@ -77,6 +82,7 @@ static vecna_status gather_scores(const float *queries, const float *rows, size_
         for (size_t i = 0; i < here; i++) {
             const float *scores = room + i * count;
             const double level = vni_mean_largest(scores, count, level_count(count), begin + i);
+            out->own += ((double)scores[begin + i] - level) / (double)count;
             for (size_t j = 0; j < count; j++) {
                 if (j != begin + i && counter++ % step == 0) {
                     out->raw[at] = scores[j];
@@ -114,14 +120,25 @@ static double quantile_of(const float *ascending, size_t count, double share) {
            (place - (double)low) * ((double)ascending[high] - (double)ascending[low]);
 }
 
-/* Knots at shares 0, ... 1 - 1/count of both, evenly in the logarithm of what is above them. */
-static void match_quantiles(float *from, float *to, size_t count, double *curve) {
+/* Knots at shares 0, ... 1 - TOP_SHARE of both, evenly in the logarithm of what is above them, and one of own
+ * rows, where that is above them too. */
+static void match_quantiles(float *from, float *to, size_t count, double own_from, double own_to,
+                            double *curve) {
+    enum { QUANTILES = VNI_KNOTS - 1 };
+    const double top = fmax(TOP_SHARE, 1 / (double)count);
+    double *last_from = curve + QUANTILES, *last_to = curve + VNI_KNOTS + QUANTILES;
     qsort(from, count, sizeof *from, compare_floats);
     qsort(to, count, sizeof *to, compare_floats);
-    for (size_t k = 0; k < VNI_KNOTS; k++) {
-        const double above = pow((double)count, -(double)k / (VNI_KNOTS - 1));
+    for (size_t k = 0; k < QUANTILES; k++) {
+        const double above = pow(top, (double)k / (QUANTILES - 1));
         curve[k] = quantile_of(from, count, 1 - above);
         curve[VNI_KNOTS + k] = quantile_of(to, count, 1 - above);
+    }
+    *last_from = own_from;
+    *last_to = own_to;
+    if (!(own_from > last_from[-1] && own_to >= last_to[-1])) {
+        *last_from = last_from[-1] + 1;
+        *last_to = last_to[-1] + 1;
     }
 }
 
@@ -131,7 +148,7 @@ static void fit_curve(vni_held *held, sample *translated, sample *native, float 
     const size_t half = translated->count / 2, rest = translated->count - half;
     memcpy(room, translated->shifted, half * sizeof *room);
     memcpy(room + half, native->shifted, half * sizeof *room);
-    match_quantiles(room, room + half, half, held->curve);
+    match_quantiles(room, room + half, half, translated->own, native->own, held->curve);
     for (size_t i = 0; i < rest; i++) {
         const size_t at = half + i;
         const double level = (double)native->raw[at] - (double)native->shifted[at];
@@ -142,7 +159,8 @@ static void fit_curve(vni_held *held, sample *translated, sample *native, float 
     qsort(translated->raw + half, rest, sizeof *room, compare_floats);
     held->ks_before = kolmogorov(translated->raw + half, rest, native->raw + half, rest);
     held->ks_after = kolmogorov(room, rest, native->raw + half, rest);
-    match_quantiles(translated->shifted, native->shifted, translated->count, held->curve);
+    match_quantiles(translated->shifted, native->shifted, translated->count, translated->own,
+                    native->own, held->curve);
     held->has_curve = 1;
 }
 
@@ -158,8 +176,8 @@ vecna_status vni_scores_fit(vni_held *held, const vecna_allocator *allocator, ve
         vecna_error_set(err, status, -1, "no memory to calibrate on %zu rows", rows);
         goto done;
     }
-    sample translated = {samples, samples + most, 0};
-    sample native = {samples + 2 * most, samples + 3 * most, 0};
+    sample translated = {samples, samples + most, 0, 0};
+    sample native = {samples + 2 * most, samples + 3 * most, 0, 0};
     vni_held_rows(held, 1, vectors);
     vni_held_rows(held, 2, vectors + rows * dim);
     status = gather_scores(vectors, vectors + rows * dim, rows, dim, step, &translated, room, err);

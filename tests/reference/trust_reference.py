@@ -11,6 +11,7 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KNOTS, FOLDS, NEAR = 40, 5, 16
+TOP_SHARE = 0.0005
 
 
 def unit(rows):
@@ -122,19 +123,24 @@ def level_count(rows):
 
 
 def shifted_scores(queries, rows):
-    """Scores of each query with the rows but its own, less its level."""
-    out, raw = [], []
+    """Scores of each query with the rows but its own, less its level, and the mean of those with its own."""
+    out, raw, own = [], [], []
     for i, query in enumerate(queries):
         scores = np.delete(rows @ query, i)
         level = np.sort(scores)[::-1][:level_count(len(rows))].mean()
         out.append(scores - level)
         raw.append(scores)
-    return np.concatenate(out), np.concatenate(raw)
+        own.append(rows[i] @ query - level)
+    return np.concatenate(out), np.concatenate(raw), np.mean(own)
 
 
-def match(source, target):
-    shares = 1 - len(source) ** (-np.arange(KNOTS) / (KNOTS - 1))
-    return np.quantile(source, shares), np.quantile(target, shares)
+def match(source, target, own):
+    """Quantiles up to the share of 1 in 2,000, and the mean scores of own rows above them."""
+    top = max(TOP_SHARE, 1 / len(source))
+    shares = 1 - top ** (np.arange(KNOTS - 1) / (KNOTS - 2))
+    low, high = np.quantile(source, shares), np.quantile(target, shares)
+    last = own if own[0] > low[-1] and own[1] >= high[-1] else (low[-1] + 1, high[-1] + 1)
+    return np.append(low, last[0]), np.append(high, last[1])
 
 
 def follow(curve, scores):
@@ -152,13 +158,14 @@ def kolmogorov(a, b):
 
 def fit_scores(held):
     _, target, moved = held
-    from_shifted, from_raw = shifted_scores(target, moved)
-    to_shifted, to_raw = shifted_scores(target, target)
+    from_shifted, from_raw, from_own = shifted_scores(target, moved)
+    to_shifted, to_raw, to_own = shifted_scores(target, target)
+    own = from_own, to_own
     half = len(from_shifted) // 2
-    trial = match(from_shifted[:half], to_shifted[:half])
+    trial = match(from_shifted[:half], to_shifted[:half], own)
     levels = (to_raw - to_shifted)[half:]
     after = kolmogorov(levels + follow(trial, from_shifted[half:]), to_raw[half:])
-    return match(from_shifted, to_shifted), kolmogorov(from_raw[half:], to_raw[half:]), after
+    return match(from_shifted, to_shifted, own), kolmogorov(from_raw[half:], to_raw[half:]), after
 
 
 def calibrate(curve, held, query, scores):
