@@ -2,8 +2,8 @@
 #ifndef VNI_PROXY_JOB_H
 #define VNI_PROXY_JOB_H
 
+#include "net/worker.h"
 #include "proxy/proxy.h"
-#include "proxy/worker.h"
 
 typedef struct vni_job {
     struct vni_job *next, *previous;

@@ -1,5 +1,5 @@
 /* One thread and a queue behind a lock. */
-#include "proxy/worker.h"
+#include "net/worker.h"
 
 #include <pthread.h>
 #include <signal.h>

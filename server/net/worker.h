@@ -2,8 +2,8 @@
  *
  * Threads: vni_worker_do and _free from the loop's thread. `work` runs in the worker's thread and may touch
  * what its owner leaves alone until `done`, which runs in the loop's. */
-#ifndef VNI_PROXY_WORKER_H
-#define VNI_PROXY_WORKER_H
+#ifndef VNI_NET_WORKER_H
+#define VNI_NET_WORKER_H
 
 #include "net/net_impl.h"
 
