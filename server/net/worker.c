@@ -1,5 +1,5 @@
 /* One thread and a queue behind a lock. */
-#include "net/worker.h"
+#include "net/net_impl.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
 #ifndef VNI_PROXY_JOB_H
 #define VNI_PROXY_JOB_H
 
-#include "net/worker.h"
+#include "net/net_impl.h"
 #include "proxy/proxy.h"
 
 typedef struct vni_job {
