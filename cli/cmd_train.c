@@ -9,6 +9,7 @@ static const command methods[] = {
     {"doc2vec", "documents, by their words", train_doc2vec},
     {"node2vec", "nodes out of a graph, by walks over it", train_node2vec},
     {"layer", "words with a classifier, or users and items with ratings", train_layer},
+    {"contrastive", "sentences, by which belong together", train_contrastive},
     {"onehot", "texts, as the words that they have", train_onehot},
     {"tfidf", "texts, by how rare their words are", train_tfidf},
     {"lsa", "texts, by which words go together in all of them", train_lsa},
@@ -18,7 +19,7 @@ enum { METHODS = sizeof methods / sizeof *methods };
 static int print_methods(FILE *file) {
     fputs("usage: vecna train METHOD [arguments]\n\nTrains embeddings.\n\n", file);
     for (size_t i = 0; i < METHODS; i++)
-        fprintf(file, "  %-10s %s\n", methods[i].name, methods[i].summary);
+        fprintf(file, "  %-11s %s\n", methods[i].name, methods[i].summary);
     fputs("\n  vecna train METHOD --help shows a method's options with an example.\n", file);
     return file == stdout ? EXIT_DONE : EXIT_USAGE;
 }

@@ -51,6 +51,31 @@ VECNA_API VECNA_CHECK vecna_status vecna_model_embed(const vecna_model *model,
                                                      vecna_matrix out, uint64_t *pieces,
                                                      vecna_pool *pool, vecna_error *err);
 
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+/* A model out of its parts, all of them copied: what a trainer has made. */
+typedef struct vecna_model_parts {
+    const char *vocabulary; /* lines of word pieces (vecna_wordpiece_new) */
+    size_t vocabulary_bytes;
+    int keep_case;
+    vecna_view rows;                      /* (pieces, dim) */
+    vecna_dtype dtype;                    /* VECNA_I8 or VECNA_F16; 0: VECNA_I8 */
+    const char *name, *teacher, *licence; /* NULL: "" */
+    const char *report;                   /* JSON object; NULL: "{}" */
+    const vecna_allocator *allocator;
+} vecna_model_parts;
+
+/* Errors: VECNA_ERR_FORMAT of the vocabulary; VECNA_ERR_DIM when rows are not as many as pieces;
+ *         VECNA_ERR_VALUE for a number that is not finite; VECNA_ERR_ARGUMENT for another dtype;
+ *         VECNA_ERR_MEMORY. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_model_of_parts(const vecna_model_parts *parts,
+                                                        vecna_model **out, vecna_error *err);
+/* The same of a model, to go on from: borrowed, but for the rows, which are left out. */
+VECNA_API vecna_model_parts vecna_model_parts_of(const vecna_model *model);
+/* Its rows as floats: out (pieces, dim). Errors: VECNA_ERR_DIM. */
+VECNA_API VECNA_CHECK vecna_status vecna_model_rows(const vecna_model *model, vecna_matrix out,
+                                                    vecna_error *err);
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 enum { VECNA_MODEL_VERSION = 1 };

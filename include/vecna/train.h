@@ -340,6 +340,69 @@ VECNA_API VECNA_CHECK vecna_status vecna_glove_save(const vecna_glove *model, co
 VECNA_API VECNA_CHECK vecna_status vecna_glove_load(vecna_glove *model, const char *path,
                                                     vecna_error *err);
 
+/* ---- contrastive ------------------------------------------------------------------------------ */
+
+/* Texts as the pieces that they have, and which of them belong together. Borrowed by the model. */
+typedef struct vecna_contrastive_data {
+    size_t pieces;        /* of the vocabulary: rows of the table */
+    size_t texts;         /* different ones: equal texts are one */
+    const size_t *starts; /* (texts + 1) */
+    const int32_t *piece; /* (starts[texts]) 0 .. pieces - 1; a text without any is zeros */
+    size_t pairs;         /* at least 2 */
+    const uint32_t
+        *pair; /* (pairs, 3) anchor, what belongs to it, and what does not though it looks
+                              so (a hard negative) or UINT32_MAX */
+} vecna_contrastive_data;
+
+typedef struct vecna_contrastive_options {
+    size_t dim;    /* 0 means that of `start`, or 256 */
+    size_t batch;  /* pairs that are each other's negatives; 0 means 512 */
+    size_t chunk;  /* of them whose similarities are in memory at once; 0 means all. The result is
+                           the same */
+    size_t epochs; /* 0 means 10 */
+    double rate;   /* largest step of Adam, in units of the start's root mean square; 0 means 0.05.
+                           Rises for a tenth of the steps, then falls to 0 in a line */
+    double temperature; /* 0 means 0.05 */
+    int one_sided;      /* only anchors look for what belongs to them, not the other way round */
+    const size_t
+        *sizes; /* (size_count) the first so many dimensions are to serve alone too (Matryoshka),
+                            each below dim; NULL none */
+    size_t size_count; /* at most 15 */
+    vecna_view start;  /* (pieces, dim) the table to go on from; data NULL: random */
+    uint64_t seed;
+    const vecna_allocator *allocator;
+} vecna_contrastive_options;
+
+typedef struct vecna_contrastive vecna_contrastive;
+
+/* A table whose rows, added up and brought to length 1, put together what belongs together: each anchor
+ * of a batch is to find its own among all others' (InfoNCE, multiple negatives). What is as right as the
+ * own one (an equal text, or another anchor's of an equal text) is no negative.
+ * Numerics: float32 products, sums of rows in float64; the same bits on every number of threads.
+ * Memory:   12 * pieces * dim bytes, 24 * batch * dim and 4 * chunk * 2 * batch; the data is borrowed.
+ * Errors:   VECNA_ERR_ARGUMENT for options out of range; VECNA_ERR_DIM when start disagrees;
+ *           VECNA_ERR_MEMORY.
+ * Source:   van den Oord et al. 2018; Gao et al., "Scaling deep contrastive learning batch size under
+ *           memory limited setup", 2021; Kusupati et al., "Matryoshka representation learning", 2022.
+ *           Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_contrastive_new(const vecna_contrastive_options *options,
+                                                         const vecna_contrastive_data *data,
+                                                         vecna_contrastive **out, vecna_error *err);
+VECNA_API void vecna_contrastive_free(vecna_contrastive *model);
+/* As the functions of word2vec of the same names; the report's words are pairs, its loss is the mean of
+ * the last batches. Errors: VECNA_ERR_NUMERIC when training runs away. */
+VECNA_API VECNA_CHECK vecna_status vecna_contrastive_train(vecna_contrastive *model,
+                                                           vecna_pool *pool,
+                                                           vecna_train_watch *watch, void *user,
+                                                           vecna_error *err);
+VECNA_API vecna_train_report vecna_contrastive_report(const vecna_contrastive *model);
+/* The table (pieces, dim), borrowed. */
+VECNA_API vecna_view vecna_contrastive_table(const vecna_contrastive *model);
+VECNA_API VECNA_CHECK vecna_status vecna_contrastive_save(const vecna_contrastive *model,
+                                                          const char *path, vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_contrastive_load(vecna_contrastive *model,
+                                                          const char *path, vecna_error *err);
+
 /* ---- counts ---------------------------------------------------------------------------------- */
 
 /* The baselines: a text as the words that it has. */

@@ -1,0 +1,267 @@
+/* Contrastive training of a table: epochs, their order, the rate, states. A batch's work is
+ * contrastive_batch.c's. */
+#include "train/contrastive_impl.h"
+#include "train/state_impl.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { OPTIONS_BYTES = 512, BATCH_MOST = 1 << 20 };
+
+/* ---- its life --------------------------------------------------------------------------------- */
+
+static vecna_status check(vecna_contrastive *model, vecna_error *err) {
+    vecna_contrastive_options *o = &model->options;
+    const vecna_contrastive_data *d = &model->data;
+    if (o->dim == 0)
+        o->dim = o->start.data ? o->start.dim : 256;
+    o->batch = o->batch ? o->batch : 512;
+    o->batch = o->batch < d->pairs ? o->batch : d->pairs;
+    o->epochs = o->epochs ? o->epochs : 10;
+    o->rate = o->rate > 0 ? o->rate : 0.05;
+    o->temperature = o->temperature > 0 ? o->temperature : 0.05;
+    if (o->start.data && (o->start.rows != d->pieces || o->start.dim != o->dim))
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "a start of %zu x %zu for a table of %zu x %zu", o->start.rows,
+                               o->start.dim, d->pieces, o->dim);
+    if (d->pairs < 2 || d->pieces == 0 || o->batch < 2 || o->batch > BATCH_MOST ||
+        o->dim > VNI_CONTRASTIVE_DIM_MOST || !isfinite(o->rate) || !isfinite(o->temperature))
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "%zu pairs in batches of %zu, %zu dimensions, rate %g, temperature "
+                               "%g: at least 2 pairs, batches of 2 to %d, at most %d dimensions",
+                               d->pairs, o->batch, o->dim, o->rate, o->temperature, BATCH_MOST,
+                               VNI_CONTRASTIVE_DIM_MOST);
+    if (o->size_count >= VNI_SIZES_MOST)
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1, "%zu sizes: at most %d", o->size_count,
+                               VNI_SIZES_MOST - 1);
+    for (size_t i = 0; i < o->size_count; i++) {
+        if (o->sizes[i] == 0 || o->sizes[i] >= o->dim)
+            return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                                   "size %zu: the first 1 to %zu of %zu dimensions can serve alone",
+                                   o->sizes[i], o->dim - 1, o->dim);
+        model->sizes[model->size_count++] = o->sizes[i];
+    }
+    model->sizes[model->size_count++] = o->dim;
+    o->sizes = NULL;
+    return VECNA_OK;
+}
+
+static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
+    const unsigned char *at = data;
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ at[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* The table as it starts; the unit of the rate. */
+static void start_table(vecna_contrastive *model) {
+    const vecna_contrastive_options *o = &model->options;
+    const size_t count = model->data.pieces * o->dim;
+    double squares = 0;
+    vecna_random random;
+    vecna_random_seed(&random, o->seed, 0);
+    for (size_t i = 0; i < model->data.pieces; i++)
+        for (size_t j = 0; j < o->dim; j++) {
+            const float value = o->start.data ? o->start.data[i * o->start.stride + j]
+                                              : (float)vecna_random_normal(&random);
+            model->table[i * o->dim + j] = value;
+            squares += (double)value * (double)value;
+        }
+    model->unit = (float)sqrt(squares / (double)count);
+    model->unit = model->unit > 0 ? model->unit : 1;
+}
+
+/* Another order in every epoch, whatever was drawn before. */
+static void shuffle(vecna_contrastive *model) {
+    vecna_random random;
+    vecna_random_seed(&random, model->options.seed, 1 + model->epoch);
+    for (size_t i = 0; i < model->data.pairs; i++)
+        model->order[i] = (uint32_t)i;
+    for (size_t i = model->data.pairs; i > 1; i--) {
+        const size_t j = (size_t)vecna_random_below(&random, i);
+        const uint32_t kept = model->order[i - 1];
+        model->order[i - 1] = model->order[j];
+        model->order[j] = kept;
+    }
+}
+
+vecna_status vecna_contrastive_new(const vecna_contrastive_options *options,
+                                   const vecna_contrastive_data *data, vecna_contrastive **out,
+                                   vecna_error *err) {
+    static const vecna_contrastive_options defaults;
+    const vecna_contrastive_options *o = options ? options : &defaults;
+    vecna_contrastive *model = vecna_allocate_zero(o->allocator, 1, sizeof *model);
+    vecna_status status;
+    size_t count;
+    if (model == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a training");
+    if (o->allocator) {
+        model->allocator_copy = *o->allocator;
+        model->allocator = &model->allocator_copy;
+    }
+    model->options = *o;
+    model->data = *data;
+    model->loss = NAN;
+    status = check(model, err);
+    if (status != VECNA_OK)
+        goto fail;
+    if (vecna_size_mul(data->pieces, model->options.dim, &count)) {
+        model->table = vecna_allocate(model->allocator, count, sizeof(float));
+        model->moment = vecna_allocate_zero(model->allocator, count, sizeof(float));
+        model->square = vecna_allocate_zero(model->allocator, count, sizeof(float));
+    }
+    model->steps = vecna_allocate_zero(model->allocator, data->pieces, sizeof *model->steps);
+    model->order = vecna_allocate(model->allocator, data->pairs, sizeof *model->order);
+    if (!model->table || !model->moment || !model->square || !model->steps || !model->order) {
+        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a table of %zu x %zu",
+                                 data->pieces, model->options.dim);
+        goto fail;
+    }
+    start_table(model);
+    shuffle(model);
+    model->fingerprint =
+        mix(UINT64_C(14695981039346656037), data->pair, 3 * data->pairs * sizeof *data->pair);
+    model->fingerprint =
+        mix(model->fingerprint, data->piece, data->starts[data->texts] * sizeof *data->piece);
+    model->fingerprint = mix(model->fingerprint, model->table, count * sizeof *model->table);
+    *out = model;
+    return VECNA_OK;
+fail:
+    vecna_contrastive_free(model);
+    return status;
+}
+
+void vecna_contrastive_free(vecna_contrastive *model) {
+    if (model == NULL)
+        return;
+    vecna_allocator copy = model->allocator_copy;
+    const vecna_allocator *allocator = model->allocator ? &copy : NULL;
+    vecna_release(allocator, model->table);
+    vecna_release(allocator, model->moment);
+    vecna_release(allocator, model->square);
+    vecna_release(allocator, model->steps);
+    vecna_release(allocator, model->order);
+    vecna_release(allocator, model);
+}
+
+vecna_view vecna_contrastive_table(const vecna_contrastive *model) {
+    return vecna_view_dense(model->table, model->data.pieces, model->options.dim);
+}
+
+/* ---- training --------------------------------------------------------------------------------- */
+
+/* A tenth of the way up, then down to 0. */
+static double rate_now(const vecna_contrastive *model) {
+    const double share =
+        (double)model->done / ((double)model->data.pairs * (double)model->options.epochs);
+    return model->options.rate * (share < 0.1 ? (share + 1e-3) / 0.101 : (1 - share) / 0.9);
+}
+
+vecna_train_report vecna_contrastive_report(const vecna_contrastive *model) {
+    const vecna_train_report report = {
+        model->done,     (uint64_t)model->data.pairs * model->options.epochs,
+        model->epoch,    model->options.epochs,
+        rate_now(model), model->loss};
+    return report;
+}
+
+/* Pairs of the next batch: a last one of a single pair would have nothing to compare with. */
+static size_t next_count(const vecna_contrastive *model) {
+    const size_t left = model->data.pairs - model->at, batch = model->options.batch;
+    return left <= batch ? left : left - batch == 1 ? batch - 1 : batch;
+}
+
+vecna_status vecna_contrastive_train(vecna_contrastive *model, vecna_pool *pool,
+                                     vecna_train_watch *watch, void *user, vecna_error *err) {
+    vni_contrastive_batch batch = {0};
+    vecna_status status = vni_contrastive_batch_new(model, &batch, err);
+    while (status == VECNA_OK && model->epoch < model->options.epochs) {
+        const size_t count = next_count(model);
+        double loss = 0;
+        status = vni_contrastive_look(model, count, &batch, pool, &loss, err);
+        if (status == VECNA_OK && !isfinite(loss))
+            status = vecna_error_set(err, VECNA_ERR_NUMERIC, -1,
+                                     "training ran away (loss %g): lower the rate, %g", loss,
+                                     model->options.rate);
+        if (status != VECNA_OK)
+            break;
+        vni_contrastive_move(model, &batch, rate_now(model), pool);
+        model->loss = isnan(model->loss) ? loss : 0.95 * model->loss + 0.05 * loss;
+        model->done += count;
+        model->at += count;
+        if (model->at == model->data.pairs) {
+            model->at = 0;
+            model->epoch++;
+            shuffle(model);
+        }
+        const vecna_train_report report = vecna_contrastive_report(model);
+        if (watch && watch(user, &report))
+            break;
+    }
+    vni_contrastive_batch_free(model, &batch);
+    return status;
+}
+
+/* ---- states ----------------------------------------------------------------------------------- */
+
+typedef struct contrastive_progress {
+    uint64_t epoch, at, done;
+    double loss;
+} contrastive_progress;
+
+static void describe(const vecna_contrastive *model, char *out) {
+    const vecna_contrastive_options *o = &model->options;
+    int used = snprintf(out, OPTIONS_BYTES,
+                        "contrastive dim=%zu batch=%zu epochs=%zu rate=%.9g temperature=%.9g "
+                        "one_sided=%d seed=%" PRIu64 " pairs=%016" PRIx64 " sizes=",
+                        o->dim, o->batch, o->epochs, o->rate, o->temperature, o->one_sided != 0,
+                        o->seed, model->fingerprint);
+    for (size_t i = 0; i < model->size_count; i++)
+        used += snprintf(out + used, (size_t)(OPTIONS_BYTES - used), "%s%zu", i ? "," : "",
+                         model->sizes[i]);
+}
+
+static void collect(const vecna_contrastive *model, contrastive_progress *progress,
+                    vni_state_part parts[5]) {
+    const size_t bytes = model->options.dim * sizeof(float), rows = model->data.pieces;
+    parts[0] = (vni_state_part){"table", model->table, rows, bytes, bytes};
+    parts[1] = (vni_state_part){"moment", model->moment, rows, bytes, bytes};
+    parts[2] = (vni_state_part){"square", model->square, rows, bytes, bytes};
+    parts[3] = (vni_state_part){"steps", model->steps, rows, 4, 4};
+    parts[4] = (vni_state_part){"progress", progress, 1, sizeof *progress, sizeof *progress};
+}
+
+vecna_status vecna_contrastive_save(const vecna_contrastive *model, const char *path,
+                                    vecna_error *err) {
+    contrastive_progress progress = {model->epoch, model->at, model->done, model->loss};
+    char options[OPTIONS_BYTES];
+    vni_state_part parts[5];
+    describe(model, options);
+    collect(model, &progress, parts);
+    return vni_state_save(path, options, parts, 5, model->allocator, err);
+}
+
+vecna_status vecna_contrastive_load(vecna_contrastive *model, const char *path, vecna_error *err) {
+    contrastive_progress progress;
+    char options[OPTIONS_BYTES];
+    vni_state_part parts[5];
+    vecna_status status;
+    describe(model, options);
+    collect(model, &progress, parts);
+    status = vni_state_load(path, options, parts, 5, model->allocator, err);
+    if (status == VECNA_OK &&
+        (progress.epoch > model->options.epochs || progress.at >= model->data.pairs ||
+         progress.done != progress.epoch * model->data.pairs + progress.at))
+        status = vecna_error_set(err, VECNA_ERR_FORMAT, -1,
+                                 "%.150s tells of a place outside of the work", path);
+    if (status != VECNA_OK)
+        return status;
+    model->epoch = (size_t)progress.epoch;
+    model->at = (size_t)progress.at;
+    model->done = progress.done;
+    model->loss = progress.loss;
+    shuffle(model);
+    return VECNA_OK;
+}
