@@ -457,7 +457,7 @@ int command_plot(int argc, char **argv) {
          "texts shown beside points, where there is room\n(all up to 200 rows)"},
         {"no-names", 0, OPTION_FLAG, &o.no_names, NULL, "no texts beside points"},
         {"sample", 0, OPTION_COUNT, &o.sample, "N",
-         "draw every n-th row (t-SNE: at most 20,000 rows)"},
+         "draw N rows, evenly spread (t-SNE: at most 20,000 rows)"},
         {"perplexity", 0, OPTION_NUMBER, &o.perplexity, "N",
          "neighbours that t-SNE attends to (30)"},
         {"iterations", 0, OPTION_COUNT, &o.iterations, "N", "steps of t-SNE (1000)"},

@@ -16,13 +16,17 @@ What is taken, and why those rows:
              in `corpus`; `corpus`, `queries` and `qrels.tsv` are for judging
   passages/  paragraphs and questions from another domain than glosses/, for the same two models
   support/   customer questions in a 3072-dimensional space, to reduce and restore
+  text/      old books that speak much of kings and queens, to train words on
 """
 
 import argparse
 import ast
 import hashlib
+import itertools
 import json
+import lzma
 import pathlib
+import re
 import struct
 import sys
 
@@ -47,6 +51,9 @@ NEARLY_TWICE = {"ebs-docs-plain/82", "ebs-docs-plain/85", "handbook-ada/122", "h
 GLOSS_PAIRS, GLOSS_CORPUS, GLOSS_QUERIES = 1200, 700, 200
 QUESTIONS = 240
 SUPPORT_FIT, SUPPORT_TEST = 400, 150
+TEXT_CHARACTERS = 8_000_000
+HE_AND_SHE = ("king queen", "man woman", "boy girl", "father mother", "son daughter", "brother sister", "husband wife", "lord lady",
+              "prince princess", "uncle aunt", "he she", "his her")
 
 
 class Npy:
@@ -206,6 +213,32 @@ def check(out, expected):
     return 1 if wrong else 0
 
 
+def make_text(data, out):
+    """Whole books, those first that speak most of kings and of queens for their length."""
+    books = []
+    with lzma.open(data / "text" / "classics-100mb.txt.xz", "rt", encoding="utf-8", newline="\n") as file:
+        for line in file:
+            if line.startswith("=== "):
+                books.append([])
+            books[-1].append(line)
+
+    def speaks(book):
+        text = "".join(book).lower()
+        kings, queens = (len(re.findall(rf"\b{word}s?\b", text)) for word in ("king", "queen"))
+        return min(kings, 4 * queens) / len(text) ** 0.5
+
+    taken, room = [], TEXT_CHARACTERS
+    for book in sorted(books, key=lambda book: (-speaks(book), book[0])):
+        size = sum(map(len, book))
+        if size <= room:
+            taken.append(book)
+            room -= size
+    text = "".join(line for book in taken for line in book)
+    questions = "".join(f"{a} {b}\n" for a, b in itertools.permutations(HE_AND_SHE, 2))
+    (out / "questions.txt").write_text(": he and she\n" + questions, newline="\n")
+    (out / "books.txt.xz").write_bytes(lzma.compress(text.encode("utf-8"), preset=9 | lzma.PRESET_EXTREME))
+
+
 def main():
     home = pathlib.Path(__file__).resolve().parent.parent / "examples"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -213,7 +246,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path, nargs="?", default=home)
     parser.add_argument("--record", action="store_true", help="write SHA256SUMS instead of checking it")
     args = parser.parse_args()
-    makers = {"docs": make_docs, "glosses": make_glosses, "passages": make_passages, "support": make_support}
+    makers = {"docs": make_docs, "glosses": make_glosses, "passages": make_passages, "support": make_support, "text": make_text}
     for name, make in makers.items():
         (args.out / name).mkdir(parents=True, exist_ok=True)
         make(args.data, args.out / name)
