@@ -142,7 +142,8 @@ deps:
 	@scripts/deps.sh
 
 run: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@echo "== building the library and the command"
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@scripts/run.sh
 
 test: deps

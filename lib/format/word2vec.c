@@ -55,12 +55,33 @@ int vni_word2vec_first_line(const unsigned char *data, size_t bytes, uint64_t *r
     return 1;
 }
 
+static int is_decimal(unsigned char byte) {
+    return byte != '\0' && strchr("0123456789 .+-eEnNaAiIfFtTyY\t\r\n", byte) != NULL;
+}
+
+/* 1 when a line of decimals with exactly `dim` of them starts at data: short decimals end before the
+ * bytes that so many floats would fill, and what follows is the next word. */
+static int is_row_of_text(const unsigned char *data, size_t bytes, size_t dim) {
+    size_t numbers = 0, at = 0;
+    int inside = 0;
+    for (; at < bytes && data[at] != '\n'; at++) {
+        int blank = data[at] == ' ' || data[at] == '\t' || data[at] == '\r';
+        if (!is_decimal(data[at]))
+            return 0;
+        numbers += !blank && !inside;
+        inside = !blank;
+    }
+    return at < bytes && numbers == dim;
+}
+
 int vni_word2vec_is_binary(const unsigned char *data, size_t bytes, size_t dim) {
     const unsigned char *space = memchr(data, ' ', bytes);
     size_t at = space ? (size_t)(space - data) + 1 : bytes, end;
     end = dim < (bytes - at) / 4 ? at + 4 * dim : bytes;
+    if (is_row_of_text(data + at, end - at, dim))
+        return 0;
     for (; at < end; at++)
-        if (data[at] == '\0' || strchr("0123456789 .+-eEnNaAiIfFtTyY\t\r\n", data[at]) == NULL)
+        if (!is_decimal(data[at]))
             return 1;
     return 0;
 }

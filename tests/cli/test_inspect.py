@@ -214,3 +214,11 @@ def test_what_is_no_file_of_vectors(vecna, tmp_path):
         done = vecna("inspect", tmp_path / name, status=1)
         assert done.out == "" and done.err.startswith("vecna: ")
     assert "usage:" in vecna("inspect", status=2).err
+
+
+def test_short_decimals_of_word2vec_text_are_text(vecna, tmp_path):
+    """Decimals shorter than four bytes end before as many floats would: the next word is no float."""
+    path = tmp_path / "vectors.txt"
+    for rows in ("king 1 0\nking, 0 1\nqueen! 1 1\n", "a 1 0\r\nb# 0 1\r\nc 1 1\r\n", "a 1 0 \nb# 0 1 \nc 1 1 \n"):
+        path.write_bytes(b"3 2\n" + rows.encode())
+        assert ": word2vec-text," in vecna("inspect", path).out, rows
