@@ -176,6 +176,28 @@ vecna_status vni_config_defaults(const vni_setting_table *table, void *section, 
 vecna_status vni_config_set(const vni_setting *field, void *section, const char *text, int line,
                             vni_arena *arena, vecna_error *err);
 
+enum {
+    VNI_ENVIRONMENT_NAME = 256
+}; /* bytes of a name with its NUL; a longer one is no setting's */
+
+typedef struct vni_environment {
+    const char *const *all; /* "NAME=value" */
+    unsigned char *asked;   /* (count) whether somebody wanted to know it */
+    size_t count;
+} vni_environment;
+
+/* The first value of a name, or NULL; and whether any name starts so. */
+const char *vni_environment_value(const vni_environment *in, const char *name, size_t bytes);
+int vni_environment_has(const vni_environment *in, const char *prefix);
+
+/* "targets" behind "VECNA_FORWARD" makes VECNA_FORWARD_TARGETS; what has no room is left out. */
+void vni_environment_append(char *name, size_t capacity, const char *word);
+
+/* VECNA_ERR_NOT_FOUND, with the nearest setting, when a variable that starts with VECNA_ was not asked for
+ * and is not another command's, nor one that Kubernetes makes of a service's name. */
+vecna_status vni_environment_check(const vni_environment *in, const vni_config *config,
+                                   vecna_error *err);
+
 typedef struct vni_config_source {
     const char *path; /* file; NULL: none */
     const char *text; /* instead of a file */

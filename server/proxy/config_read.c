@@ -4,7 +4,6 @@
  * included. The environment comes second, over the same table. */
 #include "proxy/config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +21,7 @@ typedef struct items { /* the layout of every list in the configuration */
 typedef struct reading {
     vni_config *config;
     yaml_document_t *document;
-    const char *const *environment;
+    vni_environment environment;
     vecna_error *err;
 } reading;
 
@@ -32,13 +31,6 @@ static vecna_status out_of_memory(vecna_error *err) {
 
 static int node_line(const yaml_node_t *node) {
     return (int)node->start_mark.line + 1;
-}
-
-static const char *environment_value(const reading *in, const char *name, size_t bytes) {
-    for (const char *const *at = in->environment; at && *at; at++)
-        if (strncmp(*at, name, bytes) == 0 && (*at)[bytes] == '=')
-            return *at + bytes + 1;
-    return NULL;
 }
 
 /* "${NAME}" replaced; *out is in the arena or the text itself. */
@@ -51,7 +43,8 @@ static vecna_status expand(const reading *in, const char *text, int line, const 
     }
     for (const char *at = text; (at = strstr(at, "${")) != NULL; at += 2) {
         const char *end = strchr(at, '}');
-        const char *value = end ? environment_value(in, at + 2, (size_t)(end - at) - 2) : NULL;
+        const char *value =
+            end ? vni_environment_value(&in->environment, at + 2, (size_t)(end - at) - 2) : NULL;
         if (end == NULL)
             return vecna_error_set(in->err, VECNA_ERR_FORMAT, line, "line %d: ${ without }", line);
         if (value == NULL)
@@ -67,7 +60,8 @@ static vecna_status expand(const reading *in, const char *text, int line, const 
     for (const char *at = text; *at;) {
         if (at[0] == '$' && at[1] == '{') {
             const char *end = strchr(at, '}');
-            const char *value = environment_value(in, at + 2, (size_t)(end - at) - 2);
+            const char *value =
+                vni_environment_value(&in->environment, at + 2, (size_t)(end - at) - 2);
             memcpy(result + used, value, strlen(value));
             used += strlen(value);
             at = end + 1;
@@ -302,25 +296,6 @@ static vecna_status read_section(const reading *in, const vni_setting_table *tab
 
 /* ---- the environment ------------------------------------------------------------------------- */
 
-/* "forward.targets" -> "_FORWARD_TARGETS" behind the prefix. */
-static void append_name(char *name, size_t capacity, const char *word) {
-    size_t at = strlen(name);
-    if (at + 2 > capacity)
-        return;
-    name[at++] = '_';
-    for (; *word && at + 1 < capacity; word++)
-        name[at++] = isalnum((unsigned char)*word) ? (char)toupper((unsigned char)*word) : '_';
-    name[at] = '\0';
-}
-
-static int environment_has(const reading *in, const char *prefix) {
-    size_t bytes = strlen(prefix);
-    for (const char *const *at = in->environment; at && *at; at++)
-        if (strncmp(*at, prefix, bytes) == 0)
-            return 1;
-    return 0;
-}
-
 static vecna_status override(const reading *in, const vni_setting_table *table, const char *prefix,
                              void *section);
 
@@ -329,7 +304,7 @@ static vecna_status override_list(const reading *in, const vni_setting *field, c
     vni_section head;
     vecna_status status = VECNA_OK;
     for (size_t i = 0; status == VECNA_OK && i < ITEMS_MOST; i++) {
-        char item_name[256], number[24];
+        char item_name[VNI_ENVIRONMENT_NAME], number[24];
         items list;
         void *item;
         memcpy(&list, (char *)section + field->offset, sizeof list);
@@ -338,11 +313,11 @@ static vecna_status override_list(const reading *in, const vni_setting *field, c
         if (i < list.count) {
             item = (char *)list.data + i * field->table->bytes;
             memcpy(&head, item, sizeof head);
-            append_name(item_name, sizeof item_name, head.name ? head.name : number);
+            vni_environment_append(item_name, sizeof item_name, head.name ? head.name : number);
         } else {
-            append_name(item_name, sizeof item_name, number);
+            vni_environment_append(item_name, sizeof item_name, number);
             strncat(item_name, "_", sizeof item_name - strlen(item_name) - 1);
-            if (field->kind == VNI_KIND_NAMED || !environment_has(in, item_name))
+            if (field->kind == VNI_KIND_NAMED || !vni_environment_has(&in->environment, item_name))
                 break;
             item_name[strlen(item_name) - 1] = '\0';
             status = add_item(in, field, section, &item);
@@ -376,7 +351,7 @@ static vecna_status override_texts(const reading *in, const vni_setting *field, 
 
 static vecna_status override_one(const reading *in, const vni_setting *field, const char *name,
                                  void *section, int *found) {
-    const char *value = environment_value(in, name, strlen(name));
+    const char *value = vni_environment_value(&in->environment, name, strlen(name));
     vecna_error inner;
     vecna_status status;
     if (value == NULL)
@@ -396,11 +371,11 @@ static vecna_status override(const reading *in, const vni_setting_table *table, 
                              void *section) {
     for (size_t i = 0; i < table->count; i++) {
         const vni_setting *field = &table->fields[i];
-        char name[256];
+        char name[VNI_ENVIRONMENT_NAME];
         vecna_status status;
         int found = 0;
         snprintf(name, sizeof name, "%s", prefix);
-        append_name(name, sizeof name, field->key);
+        vni_environment_append(name, sizeof name, field->key);
         if (field->kind == VNI_KIND_SECTION)
             status = override(in, field->table, name, (char *)section + field->offset);
         else if (field->kind == VNI_KIND_LIST || field->kind == VNI_KIND_NAMED)
@@ -510,7 +485,7 @@ static void remark_mode(vni_config *config) {
 
 vecna_status vni_config_read(const vni_config_source *source, vni_config **out, vecna_error *err) {
     vni_config *config = vecna_allocate_zero(source->allocator, 1, sizeof *config);
-    reading in = {config, NULL, source->environment, err};
+    reading in = {config, NULL, {source->environment, NULL, 0}, err};
     vecna_status status;
     char *text = NULL;
     size_t bytes = source->bytes;
@@ -518,7 +493,12 @@ vecna_status vni_config_read(const vni_config_source *source, vni_config **out, 
     if (config == NULL)
         return out_of_memory(err);
     vecna_arena_init(&config->arena, (size_t)64 << 20, source->allocator);
-    status = vni_config_defaults(&vni_config_table, config, &config->arena, err);
+    while (source->environment && source->environment[in.environment.count])
+        in.environment.count++;
+    in.environment.asked = vni_arena_take(&config->arena, in.environment.count + 1);
+    status = in.environment.asked
+                 ? vni_config_defaults(&vni_config_table, config, &config->arena, err)
+                 : out_of_memory(err);
     if (status == VECNA_OK && source->path && source->text == NULL)
         status = load(source->path, source->allocator, &text, &bytes, err);
     if (status == VECNA_OK && (text || source->text))
@@ -526,6 +506,8 @@ vecna_status vni_config_read(const vni_config_source *source, vni_config **out, 
                        source->path ? source->path : "the configuration");
     if (status == VECNA_OK)
         status = override(&in, &vni_config_table, "VECNA", config);
+    if (status == VECNA_OK)
+        status = vni_environment_check(&in.environment, config, err);
     if (status == VECNA_OK && source->path) {
         config->path = vni_arena_copy(&config->arena, source->path, strlen(source->path));
         if (config->path == NULL)

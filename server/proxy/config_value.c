@@ -328,7 +328,8 @@ vecna_status vni_config_reference(int (*write)(void *user, const char *text), vo
         "error.\n"
         "- `VECNA_` and the path of a key in capitals overrides the file: `VECNA_LISTEN`, "
         "`VECNA_CACHE_MEMORY`, `VECNA_ADAPTER_TARGET_DIM`, `VECNA_FORWARD_TARGETS_0_API_KEY`, "
-        "`VECNA_EXTRA_MAPS_SMALL_TARGET_DIM`.\n"
+        "`VECNA_EXTRA_MAPS_SMALL_TARGET_DIM`. A `VECNA_` name that is no key's is refused with the "
+        "nearest one, unless the file refers to it or Kubernetes makes it of a service's name.\n"
         "- Times have a unit: 300ms, 10s, 5m, 1h. Bytes may have one: 64kB, 16MB, 1GB, powers of "
         "1024.\n"
         "- SIGHUP reads the file again; when it has a mistake the old configuration stays.\n");

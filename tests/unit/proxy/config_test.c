@@ -130,6 +130,58 @@ static void environment_overrides(void **state) {
     assert_non_null(strstr(err.message, "VECNA_CACHE_MEMORY"));
 }
 
+/* What misspells a setting is refused with the name that it means; what belongs to others is not. */
+static void unknown_variables_are_refused(void **state) {
+    static const char *const bad[][2] = {
+        {"VECNA_LISTN=a:1", "sets VECNA_LISTN, which is no setting; did you mean VECNA_LISTEN?"},
+        {"VECNA_CACHE_MEMORI=1MB", "did you mean VECNA_CACHE_MEMORY?"},
+        {"VECNA_TARGETS_0_MODEL=x", "VECNA_TARGETS_0_MODEL"},
+        {"VECNA_FORWARD_TARGETS_0_MODLE=x", "did you mean VECNA_FORWARD_TARGETS_0_MODEL?"},
+        {"VECNA_FORWARD_TARGETS_5_MODEL=x", "did you mean VECNA_FORWARD_TARGETS_"},
+        {"VECNA_FORWARD_TARGETS_2_ULR=http://localhost:3",
+         "did you mean VECNA_FORWARD_TARGETS_2_URL?"},
+        {"VECNA_EXTRA_MAPS_SMAL_TARGET_DIM=3", "did you mean VECNA_EXTRA_MAPS_SMALL_TARGET_DIM?"},
+        {"VECNA_KEYS_0_MAP=a", "did you mean VECNA_KEYS_0_MAPS?"},
+        {"VECNA_=", "VECNA_"},
+        {"VECNA_zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz=1",
+         "docs/config.md"},
+        {"VECNA_PORT=8484", "sets VECNA_PORT"},
+        {"VECNA_PORTAL_1=x", "sets VECNA_PORTAL_1"},
+        {"VECNA_LISTEN_=a:1", "did you mean VECNA_LISTEN?"},
+    };
+    static const char *const good[] = {"THE_KEY=x",
+                                       "VECNA=/bin/vecna",
+                                       "VECNAS_PLACE=x",
+                                       "VECNA_WITHOUT_A_VALUE",
+                                       "VECNA_MAPS=/opt/maps",
+                                       "VECNA_UPSTREAM_KEY=k",
+                                       "VECNA_MINE=http://localhost:9",
+                                       "VECNA_SERVICE_HOST=10.0.0.1",
+                                       "VECNA_SERVICE_PORT=8484",
+                                       "VECNA_SERVICE_PORT_HTTP=8484",
+                                       "VECNA_PORT=tcp://10.0.0.1:8484",
+                                       "VECNA_PORT_8484_TCP=tcp://10.0.0.1:8484",
+                                       "VECNA_PORT_8484_TCP_ADDR=10.0.0.1",
+                                       "VECNA_LISTEN=a:1",
+                                       "VECNA_LISTEN=a:2",
+                                       NULL};
+    static const char text[] = "forward: {targets: [{url: '${VECNA_MINE}'}]}\n";
+    vni_config *config;
+    vecna_error err = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *environment[] = {"THE_KEY=x", bad[i][0], NULL};
+        assert_status(VECNA_ERR_NOT_FOUND, read_text(whole, environment, NULL, &config, &err));
+        if (strstr(err.message, bad[i][1]) == NULL)
+            fail_msg("%s says \"%s\" and not \"%s\"", bad[i][0], err.message, bad[i][1]);
+    }
+    if (read_text(text, good, NULL, &config, &err) != VECNA_OK)
+        fail_msg("%s", err.message);
+    assert_string_equal(config->forward.targets.items[0].url, "http://localhost:9");
+    assert_string_equal(config->listen, "a:1");
+    vni_config_free(config);
+}
+
 typedef struct mistake {
     const char *text, *words; /* the message holds the words */
 } mistake;
@@ -232,9 +284,13 @@ static void the_reference_has_every_key(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_everything),        cmocka_unit_test(json_is_yaml),
-        cmocka_unit_test(environment_overrides),   cmocka_unit_test(mistakes_are_named),
-        cmocka_unit_test(survives_failing_memory), cmocka_unit_test(the_reference_has_every_key),
+        cmocka_unit_test(reads_everything),
+        cmocka_unit_test(json_is_yaml),
+        cmocka_unit_test(environment_overrides),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(unknown_variables_are_refused),
+        cmocka_unit_test(survives_failing_memory),
+        cmocka_unit_test(the_reference_has_every_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
