@@ -56,6 +56,26 @@ static vecna_status no_memory(const search_job *job, vecna_error *err) {
 }
 
 /* A row of the corpus that asks is its own nearest neighbour, which tells nobody anything. */
+vecna_status gather_queries(search_job *job, vecna_error *err) {
+    const vecna_matrix *from = &asking(job)->vectors;
+    job->gathered = vecna_allocate(NULL, job->picked_count, from->dim * sizeof *job->gathered);
+    if (job->asked.vectors.rows == 0 && !job->options->keep_self) {
+        job->excluded = vecna_allocate(NULL, job->picked_count, sizeof *job->excluded);
+        if (job->excluded == NULL)
+            return no_memory(job, err);
+    }
+    if (job->gathered == NULL)
+        return no_memory(job, err);
+    for (size_t i = 0; i < job->picked_count; i++) {
+        if (job->excluded)
+            job->excluded[i] = (int64_t)job->picked[i];
+        memcpy(job->gathered + i * from->dim, from->data + job->picked[i] * from->stride,
+               from->dim * sizeof *job->gathered);
+    }
+    return VECNA_OK;
+}
+
+/* --rows, or all. */
 static vecna_status choose_queries(search_job *job, vecna_error *err) {
     const vecna_matrix *from = &asking(job)->vectors;
     const char *list = job->options->rows;
@@ -66,25 +86,13 @@ static vecna_status choose_queries(search_job *job, vecna_error *err) {
     if (status != VECNA_OK)
         return status;
     job->picked = vecna_allocate(NULL, job->picked_count, sizeof *job->picked);
-    job->gathered = vecna_allocate(NULL, job->picked_count, from->dim * sizeof *job->gathered);
-    if (job->asked.vectors.rows == 0 && !job->options->keep_self) {
-        job->excluded = vecna_allocate(NULL, job->picked_count, sizeof *job->excluded);
-        if (job->excluded == NULL)
-            return no_memory(job, err);
-    }
-    if (job->picked == NULL || job->gathered == NULL)
+    if (job->picked == NULL)
         return no_memory(job, err);
     if (list)
         status = pick_rows(list, from->rows, job->picked, &job->picked_count, err);
-    for (size_t i = 0; i < job->picked_count; i++) {
-        if (list == NULL)
-            job->picked[i] = i;
-        if (job->excluded)
-            job->excluded[i] = (int64_t)job->picked[i];
-        memcpy(job->gathered + i * from->dim, from->data + job->picked[i] * from->stride,
-               from->dim * sizeof *job->gathered);
-    }
-    return status;
+    for (size_t i = 0; list == NULL && i < job->picked_count; i++)
+        job->picked[i] = i;
+    return status == VECNA_OK ? gather_queries(job, err) : status;
 }
 
 /* ---- printing -------------------------------------------------------------------------------- */
@@ -117,6 +125,12 @@ static const loaded *file_of(const search_job *job, int64_t hit, size_t *row) {
     return &job->also;
 }
 
+/* A word says all of its row. */
+static void print_word(const loaded *file, size_t row) {
+    print_text(file->ids[row] ? file->ids[row] : "", TEXT_COLUMNS);
+    putchar('\n');
+}
+
 static void print_row(const loaded *file, size_t row, const char *before) {
     const char *id = text_at(file->ids, row), *text = text_at(file->texts, row);
     printf("%srow %zu", before, row);
@@ -142,7 +156,10 @@ static void print_hits(const search_job *job) {
         if (query > 0)
             putchar('\n');
         style(stdout, "1");
-        print_row(asking(job), job->picked[query], "query ");
+        if (job->options->words)
+            print_word(&job->corpus, job->picked[query]);
+        else
+            print_row(asking(job), job->picked[query], "query ");
         style(stdout, "0");
         for (size_t i = 0; i < job->hits.depth; i++) {
             size_t at = query * job->hits.depth + i;
@@ -153,7 +170,10 @@ static void print_hits(const search_job *job) {
             const loaded *file = file_of(job, job->hits.rows[at], &row);
             if (job->options->also)
                 printf("%s  ", file->path);
-            print_row(file, row, "");
+            if (job->options->words)
+                print_word(file, row);
+            else
+                print_row(file, row, "");
         }
     }
 }
@@ -297,6 +317,14 @@ static vecna_status search_passing(search_job *job, const char *const *paths,
                               : status;
 }
 
+vecna_status rank_own_rows(search_job *job, rank_options *ranking, vecna_error *err) {
+    const vecna_matrix *corpus = &job->corpus.vectors;
+    ranking->excluded = job->excluded;
+    return rank_rows(vecna_matrix_view(*corpus),
+                     vecna_view_dense(job->gathered, job->picked_count, corpus->dim), ranking,
+                     &job->hits, err);
+}
+
 /* Rows of CORPUS ask: all of it is in memory. */
 static vecna_status search_itself(search_job *job, const char *path, rank_options *ranking,
                                   vecna_error *err) {
@@ -306,13 +334,7 @@ static vecna_status search_itself(search_job *job, const char *path, rank_option
         status = check_finite(path, vecna_matrix_view(job->corpus.vectors), 0, err);
     if (status == VECNA_OK)
         status = choose_queries(job, err);
-    ranking->excluded = job->excluded;
-    if (status == VECNA_OK)
-        status =
-            rank_rows(vecna_matrix_view(job->corpus.vectors),
-                      vecna_view_dense(job->gathered, job->picked_count, job->corpus.vectors.dim),
-                      ranking, &job->hits, err);
-    return status;
+    return status == VECNA_OK ? rank_own_rows(job, ranking, err) : status;
 }
 
 static int run_search(search_job *job, const char *const *paths, size_t count) {
@@ -324,6 +346,7 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
     if (status == VECNA_OK)
         status = o->also || o->hubness ? search_mixed(job, paths, &ranking, &err)
                  : o->via              ? search_via(job, paths, &ranking, &err)
+                 : o->words            ? search_words(job, paths[0], &ranking, &err)
                  : count == 2          ? search_passing(job, paths, &ranking, &err)
                                        : search_itself(job, paths[0], &ranking, &err);
     if (status == VECNA_OK && o->corpus_texts) {
@@ -345,6 +368,7 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
     free(job->picked);
     unload(&job->asked);
     unload(&job->corpus);
+    free(job->words_text);
     vecna_pool_free(ranking.pool);
     return exit_status;
 }
@@ -357,6 +381,10 @@ int command_search(int argc, char **argv) {
          "what is near (cosine); l2, l2sq and l1 are\ndistances, the least comes first"},
         {"rows", 'r', OPTION_TEXT, &o.rows, "LIST",
          "only these rows ask, counted from 0: 3,17,20-25;\nwithout QUERY they are rows of CORPUS"},
+        {"words", 'w', OPTION_TEXT, &o.words, "LIST",
+         "words of CORPUS ask, without QUERY: king,queen"},
+        {"vocab", 0, OPTION_TEXT, &o.vocab, "FILE",
+         "words of CORPUS, a line a row (default: in CORPUS, or\nCORPUS' name with .vocab.txt)"},
         {"keep-self", 0, OPTION_FLAG, &o.keep_self, NULL, "without QUERY: a row may find itself"},
         {"also", 0, OPTION_TEXT, &o.also, "FILE",
          "rank the rows of FILE together with CORPUS: rows of\nthe same space, translated by a "
@@ -385,13 +413,13 @@ int command_search(int argc, char **argv) {
         "vecna search CORPUS [QUERY] [options]",
         "Finds the exact nearest neighbours of every vector of QUERY among the vectors of CORPUS,\n"
         "and prints their ids and texts where the files have them. Without QUERY, rows of CORPUS\n"
-        "ask: say which with --rows. --via searches an index of old vectors for a new model's "
-        "queries,\n"
-        "without translating the index.",
+        "ask: say which with --rows, or with --words where they have words. --via searches an\n"
+        "index of old vectors for a new model's queries, without translating the index.",
         options,
         sizeof options / sizeof options[0],
         "  vecna search corpus.jsonl queries.jsonl -k 5\n"
         "  vecna search corpus.npy --corpus-texts corpus.jsonl --rows 17\n"
+        "  vecna search words.bin --words king,queen\n"
         "  vecna search old.384.npy queries.768.npy --via old-to-new.vecna\n"
         "  vecna search new.npy queries.npy --also translated.npy --calibrated old-to-new.vecna\n",
         1,
@@ -403,8 +431,13 @@ int command_search(int argc, char **argv) {
 
     if (status >= 0)
         return status;
-    if (count == 1 && o.rows == NULL)
-        return usage_error(&use, "give a QUERY file, or the rows of CORPUS that ask with --rows");
+    if (count == 1 && o.rows == NULL && o.words == NULL)
+        return usage_error(&use,
+                           "give a QUERY file, or what of CORPUS asks with --rows or --words");
+    if (o.words && (count == 2 || o.rows || o.corpus_texts))
+        return usage_error(&use, "--words goes without QUERY, --rows and --corpus-texts");
+    if (o.vocab && o.words == NULL)
+        return usage_error(&use, "--vocab goes with --words");
     if (count == 1 && o.query_texts)
         return usage_error(&use, "--query-texts goes with a QUERY file");
     if (o.via && count == 1)

@@ -442,6 +442,23 @@ static int answer_words(analogy_job *job, const char *const *words, size_t count
     return exit_status;
 }
 
+/* One argument is a file of questions. A word in its place is half a question in words, and "cannot
+ * read king" would not say what is missing. */
+static vecna_status expect_questions(analogy_job *job, vecna_error *err) {
+    const char *given = job->questions_path;
+    FILE *file = fopen(given, "rb");
+    if (file) {
+        fclose(file);
+        return VECNA_OK;
+    }
+    if (strchr(given, ' ') == NULL && lookup_row(&job->common.lookup, given, strlen(given)) < 0)
+        return VECNA_OK; /* reading it says why it cannot be read */
+    return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                           "\"%.60s\" is no file of questions; a question in words is A - B + C, "
+                           "each an argument of its own, such as king - man + woman",
+                           given);
+}
+
 /* ---- the command ----------------------------------------------------------------------------- */
 
 static int run(const analogy_options *o, const char *const *arguments, size_t count) {
@@ -456,6 +473,8 @@ static int run(const analogy_options *o, const char *const *arguments, size_t co
     if (status == VECNA_OK && count > 2) {
         exit_status = answer_words(&job, arguments + 1, count - 1);
     } else {
+        if (status == VECNA_OK)
+            status = expect_questions(&job, &err);
         if (status == VECNA_OK)
             status = read_questions(&job, &err);
         if (status == VECNA_OK)

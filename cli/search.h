@@ -10,6 +10,8 @@ typedef struct search_options {
     int metric;
     bool json, keep_self, force;
     const char *rows, *corpus_texts, *query_texts;
+    const char *words;      /* rows of CORPUS that ask, by their words; NULL none */
+    const char *vocab;      /* the file that has the words; NULL: they are found */
     const char *also;       /* a second file, ranked together with CORPUS; NULL none */
     const char *calibrated; /* the map that translated it; NULL: scores as they are */
     const char *hubness;    /* a sample of queries; NULL none */
@@ -29,7 +31,8 @@ typedef struct search_job {
     int64_t *excluded; /* themselves, when rows of the corpus ask; or NULL */
     ranked hits;       /* rows behind those of the corpus are rows of also */
     loaded also, sample;
-    float *longer; /* rows of a block with one more dimension */
+    char *words_text; /* the letters of corpus.ids, where a file of its own has them */
+    float *longer;    /* rows of a block with one more dimension */
     size_t longer_room;
 } search_job;
 
@@ -39,6 +42,15 @@ vecna_status load_queries(search_job *job, const char *path, vecna_error *err);
 /* cmd_search.c: the first rows of a file for each query, the file going by. */
 vecna_status search_file(search_job *job, const char *path, loaded *file,
                          const rank_options *ranking, ranked *hits, vecna_error *err);
+
+/* cmd_search.c: the vectors of the picked rows; a row of the corpus is not to find itself. */
+vecna_status gather_queries(search_job *job, vecna_error *err);
+/* cmd_search.c: CORPUS is in memory and its picked rows, gathered, ask. */
+vecna_status rank_own_rows(search_job *job, rank_options *ranking, vecna_error *err);
+
+/* search_words.c: words of CORPUS ask. */
+vecna_status search_words(search_job *job, const char *path, rank_options *ranking,
+                          vecna_error *err);
 
 /* search_mixed.c: CORPUS, with --also or --hubness. */
 vecna_status search_mixed(search_job *job, const char *const *paths, const rank_options *ranking,

@@ -51,6 +51,13 @@ def test_one_question_in_words(vecna, vectors):
     assert len(plain.out.splitlines()) == 4
 
 
+@pytest.mark.parametrize("given", ["w5", "w5 - w6 + w7"])
+def test_half_a_question_in_words(vecna, vectors, given):
+    err = vecna("eval", "analogy", vectors, given, status=1).err
+    assert f'"{given}" is no file of questions' in err and "A - B + C" in err
+    assert "No such file" in vecna("eval", "analogy", vectors, "absent.txt", status=1).err
+
+
 def test_letters_fold_or_not(vecna, tmp_path):
     numpy.save(tmp_path / "v.npy", numpy.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9], [1, 1]], "f4"))
     (tmp_path / "v.vocab.txt").write_text("King\nking\nÄrger\närger\nthird\n")

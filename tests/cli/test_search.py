@@ -124,3 +124,65 @@ def test_mistakes(vecna, files, tmp_path):
     numpy.save(tmp_path / "bad.npy", bad)
     assert "row 17" in vecna("search", tmp_path / "bad.npy", files[1], status=1).err
     assert "hamming" in vecna("search", *files, "--metric", "hamming", status=2).err
+
+
+WORDS = ["the", "King", "king", "ärger", "queen", "Queens", "quern"] + [f"w{i}" for i in range(7, 300)]
+
+
+def nearest(row, k):
+    rows = CORPUS / numpy.maximum(numpy.linalg.norm(CORPUS, axis=1), 1e-9)[:, None]
+    scores = rows @ rows[row]
+    scores[row] = -9
+    return numpy.sort(scores)[::-1][:k]
+
+
+@pytest.fixture
+def words(tmp_path):
+    numpy.save(tmp_path / "v.npy", CORPUS)
+    (tmp_path / "v.vocab.txt").write_text("\n".join(WORDS) + "\n")
+    lines = [f"{word} " + " ".join(map(str, row)) for word, row in zip(WORDS, CORPUS.astype(int))]
+    (tmp_path / "v.txt").write_text(f"{len(WORDS)} 7\n" + "\n".join(lines) + "\n")
+    return tmp_path / "v.npy", tmp_path / "v.txt"
+
+
+def test_words_ask(vecna, words):
+    for file in words:
+        got = vecna("search", file, "--words", "king,ÄRGER,KING", "-k", 4, "--json").json()
+        # letter by letter first; in any case after that, the first row of the file
+        assert [(one["row"], one["id"]) for one in got["queries"]] == [(2, "king"), (3, "ärger"), (1, "King")]
+        for one in got["queries"]:
+            assert one["row"] not in [hit["row"] for hit in one["hits"]]
+            assert [hit["id"] for hit in one["hits"]] == [WORDS[hit["row"]] for hit in one["hits"]]
+            assert numpy.allclose([hit["score"] for hit in one["hits"]], nearest(one["row"], 4), atol=1e-6)
+    by_row = vecna("search", words[1], "--rows", "2,3,1", "-k", 4, "--json").json()
+    assert by_row["queries"] == got["queries"]
+    kept = vecna("search", words[0], "-w", "king", "-k", 1, "--keep-self", "--metric", "l2", "--json").json()
+    assert kept["queries"][0]["hits"][0]["id"] == "king"
+
+
+def test_words_are_printed(vecna, words):
+    out = vecna("search", words[1], "--words", "queen,the", "-k", 2).out.split("\n")
+    assert out[0] == "queen" and out[3:5] == ["", "the"]
+    assert out[1] == f"   1  {nearest(4, 1)[0]:8.4f}  " + out[1].split()[2]
+    assert out[1].split()[2] in WORDS
+
+
+def test_words_of_a_file_that_is_named(vecna, words, tmp_path):
+    (tmp_path / "other.txt").write_text("\n".join(reversed(WORDS)) + "\n")
+    got = vecna("search", words[0], "-w", "king", "--vocab", tmp_path / "other.txt", "--json").json()
+    assert got["queries"][0]["row"] == 297
+
+
+def test_mistakes_in_words(vecna, words, files, tmp_path):
+    err = vecna("search", words[1], "-w", "king,quen", status=1).err
+    assert 'no word "quen"; near it: "queen", "quern"' in err
+    assert vecna("search", words[1], "-w", "xylophone", status=1).err.endswith('has no word "xylophone"\n')
+    for bad in ("", "king,", ",king", "king,,the"):
+        assert "such as king,queen" in vecna("search", words[1], f"--words={bad}", status=1).err
+    assert "--vocab" in vecna("search", files[0], "-w", "king", status=1).err
+    (tmp_path / "short.txt").write_text("king\n")
+    assert "go together by line" in vecna(
+        "search", files[0], "-w", "king", "--vocab", tmp_path / "short.txt", status=1).err
+    assert "--words goes without" in vecna("search", words[1], words[1], "-w", "king", status=2).err
+    assert "--words goes without" in vecna("search", words[1], "-r", "1", "-w", "king", status=2).err
+    assert "--vocab goes with" in vecna("search", words[1], "-r", "1", "--vocab", "x", status=2).err
