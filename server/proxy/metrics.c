@@ -340,6 +340,14 @@ static void print_server(page *out, const vni_proxy *proxy) {
               (double)counts.gone);
     one_value(out, "vecna_in_flight", "gauge", "Requests being answered.",
               (double)proxy->job_count);
+    describe(out, "vecna_config_reloads_total", "counter", "SIGHUPs, by what became of them.");
+    print(out,
+          "vecna_config_reloads_total{outcome=\"served\"} %llu\n"
+          "vecna_config_reloads_total{outcome=\"refused\"} %llu\n",
+          (unsigned long long)proxy->reloads, (unsigned long long)proxy->reloads_refused);
+    one_value(out, "vecna_config_last_reload_successful", "gauge",
+              "0 while the file has a mistake and an older configuration is served.",
+              !proxy->reload_failed);
     one_value(out, "process_resident_memory_bytes", "gauge", "Memory of the process.",
               resident_bytes());
     one_value(out, "process_start_time_seconds", "gauge", "When it started, Unix time.",

@@ -180,6 +180,8 @@ struct vni_proxy {
     vni_timer second;         /* flushes, once a second */
     char boot[12];            /* part of request ids */
     vni_generation *incoming; /* of a reload, until its maps are checked */
+    uint64_t reloads, reloads_refused;
+    int reload_failed; /* the last one was refused */
 };
 
 void vni_proxy_say(const vni_proxy *proxy, int level, const char *format, ...) VECNA_PRINTF(3, 4);

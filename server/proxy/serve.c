@@ -340,6 +340,8 @@ static void swap_in(vni_proxy *proxy, vni_generation *fresh) {
     vni_cache_resize(proxy->cache, fresh->config->cache.memory, fresh->config->cache.ttl);
     open_access_log(proxy, fresh->config);
     say_notes(proxy, fresh->config);
+    proxy->reloads++;
+    proxy->reload_failed = 0;
     vni_proxy_say(proxy, 2, "reload: the new configuration is served");
     for (size_t i = 0; i < fresh->pool->target_count; i++)
         if (!fresh->canaries[i].known) {
@@ -349,13 +351,19 @@ static void swap_in(vni_proxy *proxy, vni_generation *fresh) {
     vni_canary_schedule(fresh);
 }
 
+static void refuse_reload(vni_proxy *proxy, const char *reason) {
+    proxy->reloads_refused++;
+    proxy->reload_failed = 1;
+    vni_proxy_say(proxy, 0, "reload: %s; the old configuration stays", reason);
+}
+
 static void on_incoming_checked(void *user) {
     vni_proxy *proxy = user;
     vni_generation *fresh = proxy->incoming;
     const char *refusal = first_refusal(fresh);
     proxy->incoming = NULL;
     if (refusal) {
-        vni_proxy_say(proxy, 0, "reload: %s; the old configuration stays", refusal);
+        refuse_reload(proxy, refusal);
         retire(fresh);
         return;
     }
@@ -390,7 +398,7 @@ static void on_reload(void *user) {
             retire(fresh);
     }
     if (status != VECNA_OK) {
-        vni_proxy_say(proxy, 0, "reload: %s; the old configuration stays", err.message);
+        refuse_reload(proxy, err.message);
         return;
     }
     if (proxy->incoming) {
