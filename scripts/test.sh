@@ -41,6 +41,7 @@ run_python() {
     compgen -G 'tests/*/test_*.py' >/dev/null || return
     scripts/test_env.sh || { echo "   cannot make the Python environment"; failed=$((failed + 1)); return; }
     scripts/test_clients.sh || { echo "   cannot install the official clients"; failed=$((failed + 1)); }
+    scripts/test_models.sh || { echo "   cannot install the model servers"; failed=$((failed + 1)); }
     build/venv/bin/python -m pytest -q -x --maxfail=20 tests --ignore=tests/fuzz -k "$only" 2>&1 | tee "$log" | sed 's/^/   /'
     line=$(tail -1 "$log")
     count() { grep -oE "[0-9]+ $1" <<<"$line" | grep -oE '[0-9]+' || echo 0; }
