@@ -408,7 +408,7 @@ void vni_generation_free(vni_generation *generation) {
     for (size_t i = 0; i < generation->way_count; i++) {
         vecna_confidence_free(generation->ways[i].confidence);
         vecna_map_free(generation->ways[i].learned);
-        vecna_adapter_free(generation->ways[i].adapter);
+        vni_way_forget(generation, &generation->ways[i]);
     }
     for (vni_vocabulary_file *file = generation->vocabularies; file; file = file->next)
         vecna_wire_vocabulary_free(file->vocabulary);

@@ -50,6 +50,7 @@ void vni_job_free(vni_job *job) {
     vecna_release(proxy->allocator, job->confidences);
     vecna_json_writer_free(&job->writer);
     vecna_arena_free(&job->arena);
+    vni_way_drop(job->generation, &job->change);
     vni_generation_release(job->generation);
     vecna_release(proxy->allocator, job);
 }

@@ -22,6 +22,12 @@ typedef enum vni_check_state {
     VNI_CHECK_REFUSED = 3
 } vni_check_state;
 
+typedef struct vni_fitted { /* an adapter for one dimension; freed with its last holder */
+    vecna_adapter *adapter;
+    size_t source_dim;
+    size_t holders; /* the way, and plans; counted in the loop's thread */
+} vni_fitted;
+
 typedef struct vni_way {   /* from a target's vectors to a client's */
     const char *name;      /* "default", or of extra_maps */
     vni_config_map config; /* whole: with what it inherits */
@@ -29,8 +35,7 @@ typedef struct vni_way {   /* from a target's vectors to a client's */
     vecna_map *learned;
     vecna_confidence *confidence; /* of learned; NULL: it carries none */
     vecna_map_info info;          /* of learned */
-    vecna_adapter *adapter;       /* made when the source dimension is known */
-    size_t adapter_source;
+    vni_fitted *fitted;           /* made when the source dimension is known */
     const vecna_wire_vocabulary *vocabulary;
     vni_check_state check; /* of learned against the target's canary */
     char refusal[240];
@@ -97,14 +102,21 @@ const char *vni_canary_objection(const vni_generation *generation, const vni_way
 typedef struct vni_change {
     size_t source_dim, dim; /* dim: of the answer */
     size_t cut_from;        /* 0, or what `dimensions` cut */
+    vni_fitted *fitted;     /* held; NULL where no adapter is applied */
     char words[96];         /* for the header: "pad 384 to 1536" */
 } vni_change;
 
-/* What the way makes of rows of source_dim when `asked` dimensions are wanted (0: not said).
+/* What the way makes of rows of source_dim when `asked` dimensions are wanted (0: not said). *out holds its
+ * adapter until it is dropped: other plans may come while this one is at work in another thread.
  * Errors: VECNA_ERR_DIM when the way does not take the dimension (the upstream's fault: 502);
  *         VECNA_ERR_ARGUMENT when `asked` cannot be (the client's: 400). */
 VECNA_CHECK vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t source_dim,
                                       size_t asked, vni_change *out, vecna_error *err);
+/* In the loop's thread. A plan of zeros may be dropped too. */
+void vni_way_drop(vni_generation *generation, vni_change *plan);
+void vni_way_forget(vni_generation *generation, vni_way *way);
+/* Multiplications of a row: 0 for what only moves numbers. */
+double vni_way_work(const vni_way *way, const vni_change *change);
 /* 1 when rows stay as they are, but for their length: then they may be out too. */
 int vni_way_keeps(const vni_way *way, const vni_change *change);
 /* rows (count, source_dim), dense, may be overwritten; out (count, dim), dense; confidences (count) or

@@ -291,10 +291,8 @@ static void apply_way(vni_job *job) {
                       job->count, job->normalize, job->out, job->confidences, &job->work_error);
 }
 
-/* Multiplications of a learned map. An adapter is applied at once: the next request's plan may replace
- * it. */
 static double work_of(const vni_job *job) {
-    return job->way->learned ? (double)job->count * (double)job->dim * (double)job->change.dim : 0;
+    return (double)job->count * vni_way_work(job->way, &job->change);
 }
 
 static void reply_try(vni_job *job) {

@@ -237,7 +237,11 @@ static void prepare_ways(vni_generation *generation) {
         size_t dim = generation->pool->targets[way->target].dim;
         vni_change change;
         vecna_error err;
-        if (dim && vni_way_plan(generation, way, dim, 0, &change, &err) != VECNA_OK)
+        if (dim == 0)
+            continue;
+        if (vni_way_plan(generation, way, dim, 0, &change, &err) == VECNA_OK)
+            vni_way_drop(generation, &change);
+        else
             vni_proxy_say(generation->proxy, 0, "map %s cannot be served: upstream %s %s",
                           way->name, generation->pool->targets[way->target].options.name,
                           err.message);

@@ -6,13 +6,34 @@
 #include <math.h>
 #include <string.h>
 
+static void let_go(vni_generation *generation, vni_fitted *fitted) {
+    if (fitted && --fitted->holders == 0) {
+        vecna_adapter_free(fitted->adapter);
+        vecna_release(generation->proxy->allocator, fitted);
+    }
+}
+
+void vni_way_drop(vni_generation *generation, vni_change *plan) {
+    let_go(generation, plan->fitted);
+    plan->fitted = NULL;
+}
+
+void vni_way_forget(vni_generation *generation, vni_way *way) {
+    let_go(generation, way->fitted);
+    way->fitted = NULL;
+}
+
 static vecna_status make_adapter(vni_generation *generation, vni_way *way, size_t source_dim,
                                  vecna_error *err) {
+    const vecna_allocator *allocator = generation->proxy->allocator;
     vecna_adapt_options options = {0};
-    vecna_adapter *adapter = NULL;
     vecna_status status;
-    if (way->adapter && way->adapter_source == source_dim)
+    vni_fitted *fitted;
+    if (way->fitted && way->fitted->source_dim == source_dim)
         return VECNA_OK;
+    fitted = vecna_allocate_zero(allocator, 1, sizeof *fitted);
+    if (fitted == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for an adapter");
     options.kind =
         way->config.type == VNI_ADAPTER_TRUNCATE ? VECNA_ADAPT_AUTO : VECNA_ADAPT_PROJECT;
     options.source_dim = source_dim;
@@ -21,13 +42,16 @@ static vecna_status make_adapter(vni_generation *generation, vni_way *way, size_
     options.pad_mode = (vecna_pad_mode)way->config.pad_mode;
     options.seed = way->config.seed;
     options.keep_length = 1;
-    options.allocator = generation->proxy->allocator;
-    status = vecna_adapter_new(&options, &adapter, err);
-    if (status != VECNA_OK)
+    options.allocator = allocator;
+    status = vecna_adapter_new(&options, &fitted->adapter, err);
+    if (status != VECNA_OK) {
+        vecna_release(allocator, fitted);
         return status;
-    vecna_adapter_free(way->adapter);
-    way->adapter = adapter;
-    way->adapter_source = source_dim;
+    }
+    fitted->source_dim = source_dim;
+    fitted->holders = 1;
+    vni_way_forget(generation, way);
+    way->fitted = fitted;
     return VECNA_OK;
 }
 
@@ -75,7 +99,7 @@ static void describe(const vni_way *way, size_t source, size_t full, const vni_c
 
 vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t source_dim, size_t asked,
                           vni_change *out, vecna_error *err) {
-    vni_change change = {source_dim, source_dim, 0, ""};
+    vni_change change = {source_dim, source_dim, 0, NULL, ""};
     vecna_status status = VECNA_OK;
     size_t full;
     if (way->learned && source_dim != way->info.source_dim)
@@ -98,8 +122,18 @@ vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t sourc
     if (status != VECNA_OK)
         return status;
     describe(way, source_dim, full, &change, change.words, sizeof change.words);
+    if (way->learned == NULL && way->config.type != VNI_ADAPTER_NONE) {
+        change.fitted = way->fitted;
+        change.fitted->holders++;
+    }
     *out = change;
     return VECNA_OK;
+}
+
+double vni_way_work(const vni_way *way, const vni_change *change) {
+    size_t full = change->cut_from ? change->cut_from : change->dim;
+    int product = way->learned || way->config.type > VNI_ADAPTER_TRUNCATE;
+    return product ? (double)change->source_dim * (double)full : 0;
 }
 
 /* Squared length in float64: sixteen sums, so that none waits for the one before. */
@@ -185,10 +219,12 @@ vecna_status vni_way_apply(vni_generation *generation, vni_way *way, const vni_c
                            : vecna_map_apply_raw(way->learned, in,
                                                  vecna_matrix_dense(whole, count, full), NULL, err);
     } else if (way->config.type != VNI_ADAPTER_NONE && full != change->source_dim) {
-        status = vecna_adapt_apply(way->adapter, in, vecna_matrix_dense(whole, count, full), err);
+        status = vecna_adapt_apply(change->fitted->adapter, in,
+                                   vecna_matrix_dense(whole, count, full), err);
     } else if (way->config.type >
                VNI_ADAPTER_TRUNCATE) { /* a projection of equal dimension rotates */
-        status = vecna_adapt_apply(way->adapter, in, vecna_matrix_dense(whole, count, full), err);
+        status = vecna_adapt_apply(change->fitted->adapter, in,
+                                   vecna_matrix_dense(whole, count, full), err);
     } else if (whole != rows) {
         memcpy(whole, rows, count * full * sizeof *whole);
     }

@@ -130,5 +130,5 @@ def test_a_vector_for_each_token_is_refused(per_token):
                            ("/api/embed", {"model": "m", "input": TEXTS[0]})):
             status, headers, answer = vecna.ask(path, body)
             said = json.dumps(answer)
-            assert status == 502 and "upstream default" in said and "token" in said, said
+            assert status == 502 and "upstream upstream answers one vector for each token" in said, said
             assert "data" not in answer and "embeddings" not in answer

@@ -60,6 +60,28 @@ def test_small_requests_are_answered_while_large_ones_are_at_work(learned):
             assert numpy.array_equal(rows, got[0])
 
 
+def test_projections_are_done_beside_the_loop_too(tmp_path):
+    config = tmp_path / "v.yaml"
+    config.write_text(json.dumps({"adapter": {"type": "projection", "target_dim": TARGET, "seed": 2}}))
+    with serving() as static:
+        plain = static.embed(TEXTS[:8])[0]
+    with serving("--config", config) as vecna:
+        alone = numpy.array([vecna.embed([text])[0][0] for text in TEXTS[:8]])
+        assert alone @ alone.T == pytest.approx(plain @ plain.T, abs=1e-5)  # upwards it keeps angles
+        got = []
+        large = [threading.Thread(target=lambda: got.extend(vecna.embed(TEXTS)[0] for _ in range(3))) for _ in range(2)]
+        for client in large:
+            client.start()
+        while any(client.is_alive() for client in large):
+            rows, headers = vecna.embed(TEXTS[:2])
+            assert rows == pytest.approx(alone[:2], abs=1e-6)
+            assert headers["x-vecna-change"] == f"project {plain.shape[1]} to {TARGET}, same space"
+        assert len(got) == 6
+        for rows in got:
+            assert rows.shape == (MANY, TARGET) and rows[:8] == pytest.approx(alone, abs=1e-5)
+            assert numpy.array_equal(rows, got[0])
+
+
 def test_clients_leave_while_their_vectors_are_at_work(learned):
     with serving("--map", learned) as vecna, serving() as static:
         for served in (vecna, static):
@@ -78,8 +100,11 @@ def test_clients_leave_while_their_vectors_are_at_work(learned):
 
 
 @pytest.mark.parametrize("delay", (0, 0.01, 0.03))
-def test_a_server_stops_while_vectors_are_at_work(learned, delay):
-    vecna = Served("--listen", "127.0.0.1:0", "--map", learned)
+@pytest.mark.parametrize("kind", ("learned", "projection"))
+def test_a_server_stops_while_vectors_are_at_work(learned, tmp_path, kind, delay):
+    config = tmp_path / "v.yaml"
+    config.write_text(json.dumps({"adapter": {"type": "projection", "target_dim": 2 * TARGET}}))
+    vecna = Served("--listen", "127.0.0.1:0", *(("--map", learned) if kind == "learned" else ("--config", config)))
     vecna.embed(TEXTS)
     answers = []
     clients = [threading.Thread(target=lambda: answers.append(vecna.ask("/v1/embeddings", {"model": "m", "input": TEXTS})))
