@@ -16,6 +16,10 @@ double vni_normal_quantile(double p);
 /* CPUs of a cgroup quota: "max 100000" or "150000 100000" (v2's cpu.max). 0 when there is none. */
 size_t vni_cpus_of_quota(const char *cpu_max);
 
+/* Asks the system for large pages under memory that will be read at random: with small ones a miss of
+ * the cache is a miss of the page tables too. To be said before the memory is first touched. */
+void vni_memory_huge(void *memory, size_t bytes);
+
 /* Sets of instructions that variants of a kernel are written for. A set counts only when the
  * processor has it and the operating system saves its registers. */
 enum {

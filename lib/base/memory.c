@@ -1,9 +1,12 @@
 /* Every allocation of the library passes here, so that a test can fail the Nth of them and a size
  * that overflows never reaches malloc. */
-#include "vecna/base.h"
+#define _DEFAULT_SOURCE /* madvise */
+#include "base/base_impl.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 1 << 21 };
 
 int vecna_size_mul(size_t a, size_t b, size_t *out) {
     size_t product;
@@ -28,6 +31,18 @@ static int checked_bytes(size_t count, size_t size, size_t *bytes) {
     if (*bytes == 0)
         *bytes = 1;
     return 1;
+}
+
+void vni_memory_huge(void *memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    uintptr_t first = ((uintptr_t)memory + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    uintptr_t last = ((uintptr_t)memory + bytes) & ~(uintptr_t)(HUGE_PAGE - 1);
+    if (first < last)
+        (void)madvise((void *)first, last - first, MADV_HUGEPAGE); /* a wish: small pages do too */
+#else
+    (void)memory;
+    (void)bytes;
+#endif
 }
 
 void *vecna_allocate(const vecna_allocator *allocator, size_t count, size_t size) {

@@ -7,6 +7,8 @@
  * any cache. */
 #include "train/cooccur_impl.h"
 
+#include "base/base_impl.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -83,6 +85,7 @@ vecna_status vni_store_new(size_t bytes, size_t memory_bytes, const char *scratc
             return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
                                    "not enough memory for %.1f GB of pairs; give less --memory",
                                    (double)bytes * 1e-9);
+        vni_memory_huge(made.data, bytes);
         *out = made;
         return VECNA_OK;
     }
@@ -237,6 +240,8 @@ vecna_status vni_cooccur_new(const vni_cooccur_rule *rule, const vecna_corpus *c
     counts->mask = cells - 1;
     counts->most = cells / 3 * 2;
     counts->cells = vecna_allocate_zero(rule->allocator, cells, sizeof *counts->cells);
+    if (counts->cells)
+        vni_memory_huge(counts->cells, cells * sizeof *counts->cells);
     if (counts->cells == NULL)
         status =
             vecna_error_set(err, VECNA_ERR_MEMORY, -1,

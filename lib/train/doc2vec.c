@@ -228,7 +228,7 @@ void vecna_doc2vec_free(vecna_doc2vec *model) {
         vecna_release(model->allocator, model->readings[t].memory);
     vecna_release(model->allocator, model->readings);
     vni_shared_close(&model->shared);
-    vecna_release(model->allocator, model->negatives.words);
+    vecna_release(model->allocator, model->negatives.cells);
     vecna_release(model->allocator, model->keep);
     vecna_release(model->allocator, model->order);
     if (model->allocator) {

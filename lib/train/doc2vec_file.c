@@ -170,7 +170,7 @@ void vecna_doc2vec_close(vecna_doc2vec_reader *reader) {
     vecna_vocab_free(reader->vocab);
     vni_table_free(&reader->targets, reader->allocator);
     vni_table_free(&reader->words, reader->allocator);
-    vecna_release(reader->allocator, reader->negatives.words);
+    vecna_release(reader->allocator, reader->negatives.cells);
     if (reader->allocator) {
         copy = reader->allocator_copy;
         allocator = &copy;
@@ -284,7 +284,7 @@ static uint64_t seed_of(const int32_t *ids, size_t count, uint64_t seed) {
 vecna_status vecna_doc2vec_infer(const vecna_doc2vec_reader *reader, const int32_t *ids,
                                  size_t count, size_t epochs, float *out, vecna_error *err) {
     const vecna_doc2vec_options *o = &reader->options;
-    size_t width = reader->targets.width, frozen = 2 * (1 + o->negative) * width, at;
+    size_t width = reader->targets.width, frozen = VNI_SETS * (1 + o->negative) * width, at;
     uint64_t seed = seed_of(ids, count, o->seed), draw = seed;
     vni_reading reading;
     float *doc;

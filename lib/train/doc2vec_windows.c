@@ -11,11 +11,12 @@ static void read_bag(vni_reading *reading, float *doc, const int32_t *kept, size
                      float rate) {
     vni_stepper *stepper = &reading->share.stepper;
     float *input[1] = {doc};
-    vni_choose_targets(stepper, kept[0], &stepper->targets[0]);
-    for (size_t at = 0; at < count; at++) {
-        if (at + 1 < count)
-            vni_choose_targets(stepper, kept[at + 1], &stepper->targets[(at + 1) % 2]);
-        vni_take_step(stepper, input, 1, &stepper->targets[at % 2], rate);
+    for (size_t ahead = 0; ahead < count + VNI_SETS - 1; ahead++) {
+        size_t at = ahead - (VNI_SETS - 1);
+        if (ahead < count)
+            vni_choose_targets(stepper, kept[ahead], &stepper->targets[ahead % VNI_SETS]);
+        if (ahead >= VNI_SETS - 1)
+            vni_take_step(stepper, input, 1, &stepper->targets[at % VNI_SETS], rate);
     }
 }
 

@@ -5,8 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { BITS_LEAST = 20, BITS_MOST = 26, CELLS_A_WORD = 8 };
-
 static vecna_status no_memory(vecna_error *err) {
     return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
                            "not enough memory for the tables of training");
@@ -14,30 +12,50 @@ static vecna_status no_memory(vecna_error *err) {
 
 /* ---- negatives ------------------------------------------------------------------------------- */
 
+/* Vose's way: words whose weight is below the mean are filled up, one after the other, by words above
+ * it. small and large are the two ends of one stack of word numbers. */
+static void fill_cells(double *weights, int32_t *stack, const vni_negatives *out) {
+    size_t words = (size_t)out->words, small = 0, large = words;
+    for (size_t i = words; i-- > 0;) {
+        out->cells[i].share = UINT32_MAX;
+        out->cells[i].other = (int32_t)i; /* what rounding leaves over is the word's own */
+        if (weights[i] < 1)
+            stack[small++] = (int32_t)i;
+        else
+            stack[--large] = (int32_t)i;
+    }
+    while (small > 0 && large < words) {
+        int32_t under = stack[--small], over = stack[large];
+        out->cells[under].share = (uint32_t)(weights[under] * 0x1p32);
+        out->cells[under].other = over;
+        weights[over] -= 1 - weights[under];
+        if (weights[over] < 1) {
+            large++;
+            stack[small++] = over;
+        }
+    }
+}
+
 vecna_status vni_negatives_new(const uint64_t *counts, size_t words, double exponent,
                                const vecna_allocator *allocator, vni_negatives *out,
                                vecna_error *err) {
-    vni_negatives made = {NULL, BITS_LEAST};
-    double total = 0, share = 0;
-    size_t cells, word = 0;
-    while (made.bits < BITS_MOST && ((size_t)1 << made.bits) < words * CELLS_A_WORD)
-        made.bits++;
-    cells = (size_t)1 << made.bits;
-    made.words = vecna_allocate(allocator, cells, sizeof *made.words);
-    if (made.words == NULL)
+    vni_negatives made = {NULL, words};
+    double total = 0, *weights = vecna_allocate(allocator, words, sizeof *weights);
+    int32_t *stack = vecna_allocate(allocator, words, sizeof *stack);
+    made.cells = vecna_allocate(allocator, words, sizeof *made.cells);
+    if (weights == NULL || stack == NULL || made.cells == NULL) {
+        vecna_release(allocator, weights);
+        vecna_release(allocator, stack);
+        vecna_release(allocator, made.cells);
         return no_memory(err);
-    for (size_t i = 0; i < words; i++)
-        total += counts[i] ? pow((double)counts[i], exponent) : 0;
-    share = counts[0] ? pow((double)counts[0], exponent) : 0;
-    for (size_t cell = 0; cell < cells;
-         cell++) { /* the word whose share covers the cell's middle */
-        double middle = ((double)cell + 0.5) / (double)cells * total;
-        while (share < middle && word + 1 < words) {
-            word++;
-            share += counts[word] ? pow((double)counts[word], exponent) : 0;
-        }
-        made.words[cell] = (int32_t)word;
     }
+    for (size_t i = 0; i < words; i++)
+        total += weights[i] = counts[i] ? pow((double)counts[i], exponent) : 0;
+    for (size_t i = 0; i < words; i++)
+        weights[i] = total > 0 ? weights[i] / total * (double)words : 1;
+    fill_cells(weights, stack, &made);
+    vecna_release(allocator, weights);
+    vecna_release(allocator, stack);
     *out = made;
     return VECNA_OK;
 }

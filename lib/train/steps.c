@@ -15,7 +15,7 @@ void vni_stepper_carve(vni_stepper *s, char *memory, size_t *at, size_t most_tar
                        size_t most_inputs) {
     size_t logits = (most_targets + 8) * vni_step_stride(most_inputs < 2 ? 2 : most_inputs);
     size_t room = most_targets + 8; /* kernels read eight at a time */
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < VNI_SETS; i++) {
         s->targets[i].rows = vni_carve(memory, at, room, sizeof *s->targets[i].rows);
         s->targets[i].labels = vni_carve(memory, at, room, sizeof *s->targets[i].labels);
         s->targets[i].weights = vni_carve(memory, at, room, sizeof *s->targets[i].weights);
@@ -46,12 +46,9 @@ static void add_target(vni_targets *targets, int32_t id, float label) {
 
 /* A word drawn twice weighs twice; the word itself is passed over. */
 static void draw_negatives(vni_stepper *stepper, int32_t word, vni_targets *targets) {
-    uint64_t mask = ((uint64_t)1 << stepper->negatives->bits) - 1, random = 0;
     for (size_t i = 0; i < stepper->negative; i++) {
-        int32_t drawn;
+        int32_t drawn = vni_negative_of(stepper->negatives, vni_draw(&stepper->draw));
         size_t same = 1;
-        random = i % 2 ? random >> 32 : vni_draw(&stepper->draw);
-        drawn = stepper->negatives->words[random & mask];
         if (drawn == word)
             continue;
         while (same < targets->count && targets->ids[same] != drawn)
@@ -65,7 +62,7 @@ static void draw_negatives(vni_stepper *stepper, int32_t word, vni_targets *targ
 
 /* The step will write to copies, which nobody reads again. */
 static void copy_frozen(vni_stepper *stepper, vni_targets *targets) {
-    size_t width = stepper->outputs->width, set = targets == &stepper->targets[1];
+    size_t width = stepper->outputs->width, set = (size_t)(targets - stepper->targets);
     float *copy = stepper->frozen + set * (1 + stepper->negative) * width;
     for (size_t j = 0; j < targets->count; j++, copy += width) {
         memcpy(copy, targets->rows[j], width * sizeof *copy);

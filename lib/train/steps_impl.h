@@ -4,7 +4,10 @@
 
 #include "train/train_impl.h"
 
-enum { VNI_PIECE = 4096 }; /* most words of a piece */
+enum {
+    VNI_PIECE = 4096, /* most words of a piece */
+    VNI_SETS = 4 /* of targets: chosen ahead, so that their rows come while others are trained */
+};
 
 /* What one word is to be predicted against: itself and words drawn, or nodes of the tree. */
 typedef struct vni_targets {
@@ -23,11 +26,12 @@ typedef struct vni_stepper {
     size_t negative;
     const vni_table *outputs;
     vni_overlay *copies; /* of the outputs; NULL with one thread */
-    float *frozen; /* (2, 1 + negative, width) room for copies of targets that must stay; or NULL */
+    float *
+        frozen; /* (VNI_SETS, 1 + negative, width) room for copies of targets that must stay; or NULL */
     uint64_t draw;
     uint64_t loss_turn, loss_count;
     double loss_sum;
-    vni_targets targets[2];
+    vni_targets targets[VNI_SETS];
     float *rates, *logits, *gains, *moves;
 } vni_stepper;
 

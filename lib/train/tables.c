@@ -9,6 +9,8 @@
  * all touches together is (1 - (1 - PULL)^(n1 + n2 + ...)) / ((1 - (1 - PULL)^n1) + ...). */
 #include "train/train_impl.h"
 
+#include "base/base_impl.h"
+
 #include <math.h>
 
 #define PULL 0.01
@@ -28,7 +30,10 @@ static float *floats_new(size_t rows, size_t width, int zero, const vecna_alloca
         return NULL;
     *memory = zero ? vecna_allocate_zero(allocator, count, sizeof(float))
                    : vecna_allocate(allocator, count, sizeof(float));
-    return *memory ? aligned(*memory) : NULL;
+    if (*memory == NULL)
+        return NULL;
+    vni_memory_huge(*memory, count * sizeof(float));
+    return aligned(*memory);
 }
 
 vecna_status vni_table_new(size_t rows, size_t dim, const vecna_allocator *allocator,

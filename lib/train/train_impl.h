@@ -182,11 +182,25 @@ void vni_shared_merge(vni_shared *shared, vecna_pool *pool);
 
 /* ---- sampling -------------------------------------------------------------------------------- */
 
-/* Words in proportion to count^exponent: a table of 2^bits numbers. */
+/* Words in proportion to count^exponent, by Walker's alias method: every word has one cell, and a cell
+ * is its own word's up to `share` (in 2^32 parts) and another one's from there. Eight bytes a word stay
+ * in the cache, where a table of a million cells drove the rows out of it. */
+typedef struct vni_negative_cell {
+    uint32_t share;
+    int32_t other;
+} vni_negative_cell;
+
 typedef struct vni_negatives {
-    int32_t *words;
-    unsigned bits;
+    vni_negative_cell *cells; /* (words) */
+    uint64_t words;
 } vni_negatives;
+
+/* The word that 64 random bits draw: the upper half chooses the cell, the lower one the word in it. */
+static inline int32_t vni_negative_of(const vni_negatives *negatives, uint64_t random) {
+    uint32_t cell = (uint32_t)((random >> 32) * negatives->words >> 32);
+    vni_negative_cell chosen = negatives->cells[cell];
+    return (uint32_t)random < chosen.share ? (int32_t)cell : chosen.other;
+}
 
 vecna_status vni_negatives_new(const uint64_t *counts, size_t words, double exponent,
                                const vecna_allocator *allocator, vni_negatives *out,

@@ -241,7 +241,7 @@ void vecna_word2vec_free(vecna_word2vec *model) {
         vecna_release(model->allocator, model->workers[t].memory);
     vecna_release(model->allocator, model->workers);
     vni_shared_close(&model->shared);
-    vecna_release(model->allocator, model->negatives.words);
+    vecna_release(model->allocator, model->negatives.cells);
     vecna_release(model->allocator, model->keep);
     vni_huffman_free(&model->tree, model->allocator);
     vni_subwords_free(&model->subwords, model->allocator);

@@ -178,18 +178,23 @@ static void copies_are_merged(void **state) {
 static void negatives_follow_the_counts(void **state) {
     const uint64_t counts[4] = {10000, 100, 16, 0};
     vni_negatives negatives;
-    size_t seen[4] = {0}, cells;
-    double total = 1000 + pow(100, 0.75) + 8;
+    double seen[4] = {0}, total = 1000 + pow(100, 0.75) + 8;
     vecna_error err;
     (void)state;
     assert_status(VECNA_OK, vni_negatives_new(counts, 4, 0.75, NULL, &negatives, &err));
-    cells = (size_t)1 << negatives.bits;
-    for (size_t i = 0; i < cells; i++)
-        seen[negatives.words[i]]++;
-    assert_true(fabs((double)seen[0] - 1000 / total * (double)cells) <= 1.5);
-    assert_true(fabs((double)seen[2] - 8 / total * (double)cells) <= 1.5);
-    assert_int_equal(0, seen[3]);
-    vecna_release(NULL, negatives.words);
+    for (size_t i = 0; i < 4; i++) {
+        double share = (double)negatives.cells[i].share * 0x1p-32;
+        seen[i] += share / 4;
+        seen[negatives.cells[i].other] += (1 - share) / 4;
+    }
+    assert_true(fabs(seen[0] - 1000 / total) < 1e-8); /* shares are cut to 32 bits */
+    assert_true(fabs(seen[1] - pow(100, 0.75) / total) < 1e-8);
+    assert_true(fabs(seen[2] - 8 / total) < 1e-8);
+    assert_true(negatives.cells[3].share == 0);
+    assert_true(seen[3] == 0);
+    assert_int_equal(0, vni_negative_of(&negatives, 0xFFFFFFFFu)); /* the end of the first cell */
+    assert_int_equal(negatives.cells[3].other, vni_negative_of(&negatives, UINT64_MAX));
+    vecna_release(NULL, negatives.cells);
 }
 
 static void subsampling_keeps_what_it_should(void **state) {
