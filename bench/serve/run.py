@@ -50,17 +50,17 @@ def wait_for(port, process=None, seconds=20):
 class Cluster:
     """Mock, nginx, vecna (and LiteLLM) before one mock."""
 
-    def __init__(self, options, folder, dim=1536, floats=False, delay=0, serve=(), map_file=None):
+    def __init__(self, options, folder, dim=1536, floats=False, delay=0, serve=(), map_file=None, env=None):
         self.folder, self.running, self.ports = pathlib.Path(folder), {}, {}
         cores = [str(core) for core in sorted(os.sched_getaffinity(0))]
         self.load_core, self.proxy_core = cores[0], cores[-1]
         try:
-            self.start_all(options, dim, floats, delay, serve, map_file)
+            self.start_all(options, dim, floats, delay, serve, map_file, env)
         except BaseException:
             self.stop()
             raise
 
-    def start_all(self, options, dim, floats, delay, serve, map_file):
+    def start_all(self, options, dim, floats, delay, serve, map_file, env):
         self.start("direct", self.load_core, [str(BIN / "mock"), "127.0.0.1:%PORT%", "--dim", str(dim), "--delay", str(delay)]
                    + (["--floats"] if floats else []))
         if shutil.which("nginx"):
@@ -68,7 +68,7 @@ class Cluster:
         upstream = f"http://127.0.0.1:{self.ports['direct']}/v1"
         extra = ["--map", str(map_file)] if map_file else []
         self.start("vecna", self.proxy_core, [options.vecna, "serve", "--listen", "127.0.0.1:%PORT%", "--upstream", upstream,
-                                              "--model", "mock", *serve, *extra])
+                                              "--model", "mock", *serve, *extra], env)
         if options.litellm:
             self.start_litellm(options.litellm, upstream)
 
@@ -306,16 +306,17 @@ def make_map(options, folder):
 
 
 def mapped(options, folder):
-    """A learned map 1536 -> 768 on the way, against none."""
+    """A learned map 1536 -> 768 on the way, against none; and with the confidence of each answer beside it."""
     map_file = make_map(options, folder)
-    kinds = ("float16", "float32", "int8")
-    conf = {name: (map_file, ("--precision", name)) for name in kinds} | {"without": (None, ())}
+    kinds = ("float16", "float32", "int8", "float16+confidence")
+    conf = {name: (map_file, ("--precision", name.split("+")[0])) for name in kinds} | {"without": (None, ())}
     clusters = {}
     try:
         for name, (file, serve) in conf.items():
             sub = pathlib.Path(folder) / name
             sub.mkdir()
-            clusters[name] = Cluster(options, sub, serve=serve, map_file=file)
+            clusters[name] = Cluster(options, sub, serve=serve, map_file=file,
+                                     env={"VECNA_ADAPTER_CONFIDENCE": "always"} if "confidence" in name else None)
         for base64 in (True, False):
             body = write(folder, "one.json", body_of(1, base64))
             rounds = [{name: it.load("vecna", body, seconds=options.seconds) for name, it in clusters.items()}

@@ -42,6 +42,7 @@ struct vni_ask {
     vni_target *target;
     void (*row)(void *user, size_t row, const float *vector, size_t dim);
     void (*done)(void *user, const vni_outcome *outcome);
+    float *(*room)(void *user, size_t row, size_t count, size_t dim); /* NULL: none */
     void *user;
     uint64_t deadline_us, started_us, replied_us;
     vni_timer timer;

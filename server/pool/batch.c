@@ -492,6 +492,21 @@ static void failure_of_status(const vni_batch *call, const vni_reply *reply,
     out->final = 1;
 }
 
+/* The rows of the one ask that all pieces are for, where they follow each other there: an answer of 2048
+ * vectors is then not held twice. NULL: shared pieces, pieces between what a cache had, rows of unknown
+ * length. */
+static float *room_for(const vni_batch *call) {
+    const vni_waiter *first = call->pieces[0]->waiters;
+    if (first == NULL || first->ask->room == NULL || call->target->dim == 0)
+        return NULL;
+    for (size_t i = 0; i < call->count; i++) {
+        const vni_waiter *one = call->pieces[i]->waiters;
+        if (one == NULL || one->next || one->ask != first->ask || one->row != first->row + i)
+            return NULL;
+    }
+    return first->ask->room(first->ask->user, first->row, call->count, call->target->dim);
+}
+
 /* The vectors are copied into their asks' rows before anybody is told, so that the answer's memory is free
  * again (an answer of 2048 vectors is large) when the next one is made of them. */
 static void deliver(vni_batch *call, const vecna_wire_result *result, vecna_arena *arena) {
@@ -576,7 +591,8 @@ static void on_reply(void *user, const vni_reply *reply) {
     if (reply->fault == VNI_FAULT_NONE && reply->status == 200) {
         expect.dialect = call->target->options.dialect;
         expect.rows = call->count;
-        expect.dim = call->target->dim;
+        expect.dim = expect.stride = call->target->dim;
+        expect.data = room_for(call);
         vecna_arena_init(&arena, (size_t)8 << 30, pool->allocator);
         if (vecna_wire_result_read(reply->body, reply->bytes, &expect, &arena, &result, &err) ==
             VECNA_OK) {

@@ -195,6 +195,10 @@ typedef struct vni_ask_options {
      * vni_pool_ask only when memory is out. */
     void (*row)(void *user, size_t row, const float *vector, size_t dim);
     void (*done)(void *user, const vni_outcome *outcome);
+    /* Where `count` rows from `row` on, as they are known to have `dim`, may be read to before it is known
+     * whether they are right; `row` is called for each of them then, with its own place. NULL, or gives
+     * NULL: rows come from elsewhere. */
+    float *(*room)(void *user, size_t row, size_t count, size_t dim);
     void *user;
 } vni_ask_options;
 

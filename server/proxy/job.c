@@ -102,19 +102,30 @@ void vni_job_work(vni_job *job, double multiplications, void (*work)(vni_job *jo
 
 /* ---- rows ----------------------------------------------------------------------------------------- */
 
-static void on_row(void *user, size_t row, const float *vector, size_t dim) {
-    vni_job *job = user;
+static void make_rows(vni_job *job, size_t dim) {
     if (job->rows == NULL && !job->no_memory) {
         job->dim = dim;
         job->rows = vecna_allocate(job->proxy->allocator, job->count, dim * sizeof *job->rows);
         job->no_memory = job->rows == NULL;
     }
+}
+
+static void on_row(void *user, size_t row, const float *vector, size_t dim) {
+    vni_job *job = user;
+    make_rows(job, dim);
     if (job->no_memory)
         return;
     if (dim != job->dim)
         job->mixed = 1;
-    else
+    else if (vector != job->rows + row * dim) /* it was not read to its place */
         memcpy(job->rows + row * dim, vector, dim * sizeof *vector);
+}
+
+static float *room_for(void *user, size_t row, size_t count, size_t dim) {
+    vni_job *job = user;
+    make_rows(job, dim);
+    return job->no_memory || dim != job->dim || count > job->count - row ? NULL
+                                                                         : job->rows + row * dim;
 }
 
 static void all_rows(vni_job *job) {
@@ -271,6 +282,7 @@ static void ask_pool(vni_job *job, const char *model, size_t left) {
     options.count = left;
     options.deadline_us = job->deadline_us;
     options.row = on_row;
+    options.room = room_for;
     options.done = on_done;
     options.user = job;
     if (vni_pool_ask(job->generation->pool, &options, &job->ask, &err) != VECNA_OK)

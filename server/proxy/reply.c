@@ -242,8 +242,8 @@ static void send_pieces(vni_job *job, const head *fields) {
     vni_answer_send(exchange, &answer);
 }
 
-/* It takes a product with every pair that the map keeps, which is more than the map itself: for those
- * who ask. */
+/* It takes a product with every pair that the map keeps, twenty times the map itself (docs/proxy.md): for
+ * those who ask. */
 static int wants_confidence(const vni_job *job) {
     return job->way->confidence &&
            (job->way->config.confidence == VNI_CONFIDENCE_ALWAYS ||
@@ -292,7 +292,7 @@ static void apply_way(vni_job *job) {
 }
 
 static double work_of(const vni_job *job) {
-    return (double)job->count * vni_way_work(job->way, &job->change);
+    return vni_way_work(job->way, &job->change, job->count, job->confidences != NULL);
 }
 
 static void reply_try(vni_job *job) {

@@ -130,10 +130,19 @@ vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t sourc
     return VECNA_OK;
 }
 
-double vni_way_work(const vni_way *way, const vni_change *change) {
+enum { JUDGED_LEAST = 16 }; /* rows: a single one waits for memory as long as these multiply */
+
+double vni_way_work(const vni_way *way, const vni_change *change, size_t count, int judged) {
     size_t full = change->cut_from ? change->cut_from : change->dim;
-    int product = way->learned || way->config.type > VNI_ADAPTER_TRUNCATE;
-    return product ? (double)change->source_dim * (double)full : 0;
+    double source = (double)change->source_dim, target = (double)full, work = 0;
+    if (way->learned || way->config.type > VNI_ADAPTER_TRUNCATE)
+        work = (double)count * source * target;
+    if (judged && way->confidence) {
+        double pairs = (double)vecna_map_held(way->learned).rows;
+        double rows = (double)(count > JUDGED_LEAST ? count : JUDGED_LEAST);
+        work += rows * (source * source + pairs * (source + target));
+    }
+    return work;
 }
 
 /* Squared length in float64: sixteen sums, so that none waits for the one before. */

@@ -82,6 +82,27 @@ def test_projections_are_done_beside_the_loop_too(tmp_path):
             assert numpy.array_equal(rows, got[0])
 
 
+def test_confidence_is_told_beside_the_loop(learned):
+    sure = {"x-vecna-confidence": "yes"}
+    with serving("--map", learned) as vecna:
+        alone = vecna.ask("/v1/embeddings", {"model": "m", "input": TEXTS[:2]}, headers=sure)[1]["x-vecna-confidence"]
+        said = []
+
+        def many():
+            for _ in range(3):
+                status, headers, body = vecna.ask("/v1/embeddings", {"model": "m", "input": TEXTS}, headers=sure)
+                assert status == 200 and len(body["data"]) == MANY
+                said.append(headers["x-vecna-confidence"])
+
+        large = threading.Thread(target=many)
+        large.start()
+        while large.is_alive():
+            assert vecna.ask("/v1/embeddings", {"model": "m", "input": TEXTS[:2]}, headers=sure)[1]["x-vecna-confidence"] == alone
+        assert len(said) == 3 and len(set(said)) == 1
+        mean, least = (float(part) for part in said[0].split("; least="))
+        assert 0 <= least <= float(alone.split(";")[0]) and least <= mean <= 1
+
+
 def test_clients_leave_while_their_vectors_are_at_work(learned):
     with serving("--map", learned) as vecna, serving() as static:
         for served in (vecna, static):
