@@ -16,7 +16,8 @@ What is taken, and why those rows:
              in `corpus`; `corpus`, `queries` and `qrels.tsv` are for judging
   passages/  paragraphs and questions from another domain than glosses/, for the same two models
   support/   customer questions in a 3072-dimensional space, to reduce and restore
-  text/      old books that speak much of kings and queens, to train words on
+  text/      old books that speak much of kings and queens, to train words on; what people said of pairs of
+             words; sentences that have "bank" in one of two senses
 """
 
 import argparse
@@ -54,6 +55,16 @@ SUPPORT_FIT, SUPPORT_TEST = 400, 150
 TEXT_CHARACTERS = 8_000_000
 HE_AND_SHE = ("king queen", "man woman", "boy girl", "father mother", "son daughter", "brother sister", "husband wife", "lord lady",
               "prince princess", "uncle aunt", "he she", "his her")
+BANK = {
+    "river": ("Willows hang over the bank where the children learn to swim.", "An otter slid down the bank and vanished.",
+              "They tied the canoe to a root in the bank.", "After the rain the bank gave way and the path was gone.",
+              "We ate our sandwiches on the bank and watched the swans.", "The angler stood on the bank until dusk.",
+              "Reeds along the bank hide the nests of ducks.", "He swam across and lay panting on the far bank."),
+    "money": ("The bank turned down her request for a mortgage.", "Two masked men held up the bank at noon.",
+              "My salary goes straight to the bank.", "The bank has raised its interest rates again.",
+              "A clerk at the bank counted the notes twice.", "Ask your bank for a new card.",
+              "When the bank failed, thousands lost their savings.", "The bank sent him a statement of what he owed."),
+}
 
 
 class Npy:
@@ -199,7 +210,7 @@ def make_support(data, out):
 
 
 def digests(out):
-    made = [p for p in out.glob("*/*") if p.suffix in (".npy", ".jsonl", ".tsv")]
+    made = [p for name in MAKERS for p in (out / name).iterdir()]
     return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(made)}
 
 
@@ -236,7 +247,14 @@ def make_text(data, out):
     text = "".join(line for book in taken for line in book)
     questions = "".join(f"{a} {b}\n" for a, b in itertools.permutations(HE_AND_SHE, 2))
     (out / "questions.txt").write_text(": he and she\n" + questions, newline="\n")
+    pairs = (data / "eval" / "EN-WS-353-ALL.txt").read_text(encoding="ascii")
+    (out / "wordsim353.tsv").write_text(pairs, newline="\n")
+    write_jsonl(out / "bank.jsonl", [{"id": f"{sense}-{n}", "text": text, "label": sense}
+                                     for sense, texts in BANK.items() for n, text in enumerate(texts)])
     (out / "books.txt.xz").write_bytes(lzma.compress(text.encode("utf-8"), preset=9 | lzma.PRESET_EXTREME))
+
+
+MAKERS = {"docs": make_docs, "glosses": make_glosses, "passages": make_passages, "support": make_support, "text": make_text}
 
 
 def main():
@@ -246,8 +264,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path, nargs="?", default=home)
     parser.add_argument("--record", action="store_true", help="write SHA256SUMS instead of checking it")
     args = parser.parse_args()
-    makers = {"docs": make_docs, "glosses": make_glosses, "passages": make_passages, "support": make_support, "text": make_text}
-    for name, make in makers.items():
+    for name, make in MAKERS.items():
         (args.out / name).mkdir(parents=True, exist_ok=True)
         make(args.data, args.out / name)
     sums = home / "SHA256SUMS"

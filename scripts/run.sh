@@ -74,11 +74,14 @@ if "$vecna" translate $data/docs/foreign.3-small.1536.npy $out/never.npy --map $
 fi
 
 say "And where vectors come from: words trained on old books, 28 million of them in 20 rounds"
-run train word2vec $data/text/books.txt.xz -o $out/words.bin --epochs 20 --window 10 --min-count 20
+run train word2vec $data/text/books.txt.xz -o $out/words.bin --epochs 20 --window 10 --min-count 20 \
+    --threads 2 --seed 1
 say "king - man + woman is"
 run eval analogy $out/words.bin king - man + woman
 run eval analogy $out/words.bin $data/text/questions.txt
+say "Do the vectors find alike what people find alike?"
+run eval similarity $out/words.bin $data/text/wordsim353.tsv
 run plot $out/words.bin -o $out/king-and-queen.svg --kind analogy --words man,woman,king,queen,boy,girl,husband,wife
-run plot $out/words.bin -o $out/words.svg --sample 1000
+run plot $out/words.bin -o $out/words.svg --sample 1000 --names 120
 
 say "Done. The maps, translated files, words and pictures are in $out/; vecna COMMAND --help says more."
