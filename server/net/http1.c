@@ -361,6 +361,10 @@ int vni_http_read_head(vni_http_head *head, const char *data, size_t bytes) {
 enum {
     SIZE,
     EXTENSION,
+    EXTENSION_VALUE,
+    EXTENSION_QUOTED,
+    EXTENSION_ESCAPED,
+    EXTENSION_END,
     SIZE_FEED,
     DATA,
     DATA_RETURN,
@@ -370,6 +374,7 @@ enum {
     TRAILER_FEED,
     END_FEED
 };
+/* The order of the stages is relied on: extensions together, trailers last. */
 enum { OVERHEAD_LIMIT = 4096, DIGITS_LIMIT = 15, TRAILERS_LIMIT = 16 };
 
 static int refuse_chunk(vni_http_chunks *chunks, int status, const char *reason) {
@@ -394,6 +399,7 @@ static int read_size(vni_http_chunks *chunks, unsigned char c) {
         return refuse_chunk(chunks, 400, "a chunk must begin with its size in hexadecimal digits");
     } else if (c == ';') {
         chunks->stage = EXTENSION;
+        chunks->trailer_at = 0;
     } else if (c == '\r') {
         chunks->stage = SIZE_FEED;
     } else {
@@ -401,6 +407,36 @@ static int read_size(vni_http_chunks *chunks, unsigned char c) {
                             "a chunk size holds something else than hexadecimal digits");
     }
     return VNI_HTTP_MORE;
+}
+
+/* ";name", ";name=value", ";name="quoted"": read by the letter and forgotten, because a parser before this one
+ * may refuse what this one would pass over, and the other way round. No white space, which few send. */
+static int read_extension(vni_http_chunks *chunks, unsigned char c) {
+    unsigned stage = chunks->stage;
+    int begins = chunks->trailer_at == 0; /* the name, or the value */
+    if (stage == EXTENSION_ESCAPED) {
+        chunks->stage = EXTENSION_QUOTED;
+    } else if (stage == EXTENSION_QUOTED) {
+        if (c == '"' || c == '\\')
+            chunks->stage = c == '"' ? EXTENSION_END : EXTENSION_ESCAPED;
+    } else if (stage != EXTENSION_END && (class_of(c) & TOKEN) != 0) {
+        chunks->trailer_at = 1;
+        return VNI_HTTP_MORE;
+    } else if (stage == EXTENSION_VALUE && begins && c == '"') {
+        chunks->stage = EXTENSION_QUOTED;
+    } else if (begins && stage != EXTENSION_END) {
+        return refuse_chunk(chunks, 400,
+                            "a chunk extension must have a name, and a value behind =");
+    } else if (c == ';' || c == '\r' || (c == '=' && stage == EXTENSION)) {
+        chunks->stage = c == ';' ? EXTENSION : c == '=' ? EXTENSION_VALUE : SIZE_FEED;
+        chunks->trailer_at = 0;
+        return VNI_HTTP_MORE;
+    } else {
+        return refuse_chunk(chunks, 400, "a chunk extension holds something else than its parts");
+    }
+    return (class_of(c) & VALUE) != 0
+               ? VNI_HTTP_MORE
+               : refuse_chunk(chunks, 400, "a chunk extension holds a control character");
 }
 
 static int end_of_size(vni_http_chunks *chunks) {
@@ -453,12 +489,16 @@ static int read_framing(vni_http_chunks *chunks, unsigned char c) {
         return c == '\n' ? end_of_size(chunks)
                          : refuse_chunk(chunks, 400, "a chunk size must end with CR and LF");
     case EXTENSION:
+    case EXTENSION_VALUE:
+    case EXTENSION_QUOTED:
+    case EXTENSION_ESCAPED:
+    case EXTENSION_END:
+        return read_extension(chunks, c);
     case TRAILER_VALUE:
         if (c == '\r')
-            chunks->stage = chunks->stage == EXTENSION ? SIZE_FEED : TRAILER_FEED;
+            chunks->stage = TRAILER_FEED;
         else if ((class_of(c) & VALUE) == 0)
-            return refuse_chunk(chunks, 400,
-                                "a chunk extension or trailer holds a control character");
+            return refuse_chunk(chunks, 400, "a trailer holds a control character");
         break;
     case TRAILER:
         return read_trailer(chunks, c);
@@ -494,7 +534,8 @@ int vni_http_read_chunks(vni_http_chunks *chunks, const char *data, size_t bytes
                 chunks->stage = DATA_RETURN;
             return VNI_HTTP_MORE;
         }
-        if (chunks->stage == EXTENSION || chunks->stage >= TRAILER)
+        if ((chunks->stage >= EXTENSION && chunks->stage <= EXTENSION_END) ||
+            chunks->stage >= TRAILER)
             if (++chunks->overhead > OVERHEAD_LIMIT)
                 return refuse_chunk(chunks, 400, "chunk extensions or trailers are too long");
         result = read_framing(chunks, (unsigned char)data[*at]);

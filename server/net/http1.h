@@ -39,7 +39,7 @@ typedef struct vni_http_chunks {
     uint64_t total;  /* of the decoded body */
     size_t overhead; /* bytes of extensions and trailers */
     size_t digits;
-    unsigned stage, trailer_at;
+    unsigned stage, trailer_at; /* trailer_at of an extension: its name, or value, has begun */
     unsigned trailers;
     char name[32]; /* of the trailer, as far as it matters */
     const char *reason;
