@@ -32,11 +32,11 @@ typedef struct vni_config_endpoint {
 
 typedef struct vni_config_target {
     vni_section section;
-    const char *id, *url, *model, *api_key, *api_key_file, *api_version;
-    int provider, base64, matryoshka, send_input_type, send_dimensions, pass_model;
+    const char *id, *url, *model, *api_key, *api_key_file;
+    int provider, base64, matryoshka, send_input_type, pass_model;
     size_t dim, batch_inputs, batch_tokens, concurrency, weight, priority, retries, failures;
     int64_t connect_timeout, timeout, cooldown, health_interval;
-    const char *health_path, *query_prefix, *document_prefix, *space;
+    const char *health_path, *query_prefix, *document_prefix;
     struct {
         vni_config_endpoint *items;
         size_t count;

@@ -142,6 +142,25 @@ static void note_error(vni_numbers *numbers, const vni_record *record, int statu
     snprintf(one->message, sizeof one->message, "%s", record->failure);
 }
 
+/* Classes of errors are wire's, each with its status; the last is for what comes from elsewhere. */
+static const struct {
+    int status;
+    const char *word;
+} error_classes[VNI_ERROR_CLASSES] = {
+    {400, "invalid"},       {401, "unauthorized"},  {403, "forbidden"},   {404, "not_found"},
+    {405, "method"},        {408, "timeout"},       {409, "conflict"},    {413, "too_large"},
+    {415, "media"},         {422, "unprocessable"}, {429, "rate_limit"},  {500, "internal"},
+    {501, "unimplemented"}, {502, "upstream"},      {503, "unavailable"}, {504, "upstream_timeout"},
+    {0, "other"},
+};
+
+static size_t error_class(int status) {
+    size_t i = 0;
+    while (error_classes[i].status && error_classes[i].status != status)
+        i++;
+    return i;
+}
+
 void vni_metrics_request(vni_metrics *metrics, const vni_record *record,
                          const vni_exchange *exchange) {
     vni_numbers *numbers = &metrics->numbers;
@@ -167,6 +186,7 @@ void vni_metrics_request(vni_metrics *metrics, const vni_record *record,
     second->overhead_us += record->overhead_us;
     if (error) {
         numbers->errors++;
+        metrics->errors[error_class(exchange->status)]++;
         second->errors++;
         note_error(numbers, record, exchange->status);
     } else {
@@ -360,8 +380,10 @@ vecna_status vni_metrics_print(vni_proxy *proxy, char **text, size_t *bytes, vec
     describe(&out, "vecna_build_info", "gauge", "Version.");
     print(&out, "vecna_build_info{version=\"%s\"} 1\n", VECNA_VERSION);
     print_counters(&out, &proxy->metrics);
-    one_value(&out, "vecna_errors_total", "counter", "Requests answered with an error.",
-              (double)numbers->errors);
+    describe(&out, "vecna_errors_total", "counter", "Requests answered with an error, by class.");
+    for (size_t i = 0; i < VNI_ERROR_CLASSES; i++)
+        print(&out, "vecna_errors_total{class=\"%s\"} %llu\n", error_classes[i].word,
+              (unsigned long long)proxy->metrics.errors[i]);
     one_value(&out, "vecna_inputs_total", "counter", "Texts answered.", (double)numbers->inputs);
     one_value(&out, "vecna_tokens_total", "counter",
               "Tokens of those, as upstreams counted them or estimated.", (double)numbers->tokens);

@@ -134,12 +134,15 @@ typedef struct vni_counter { /* requests by what they were and what became of th
     uint64_t count;
 } vni_counter;
 
+enum { VNI_ERROR_CLASSES = 17 }; /* a closed list, so that no client makes a time series */
+
 typedef struct vni_metrics {
     vni_numbers numbers;
     vni_counter *counters;
     size_t counter_count, counter_capacity;
     vni_counter *upstream; /* map is the target, endpoint its address */
     size_t upstream_count, upstream_capacity;
+    uint64_t errors[VNI_ERROR_CLASSES];
     const vecna_allocator *allocator;
 } vni_metrics;
 

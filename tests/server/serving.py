@@ -34,7 +34,7 @@ class Upstream:
 
     def __init__(self, dim=384, script=None, base64_too=True, delay=0.0, most=None, port=0, scale=1.0):
         self.dim, self.script, self.base64_too, self.delay, self.most = dim, script, base64_too, delay, most
-        self.scale = scale
+        self.scale, self.well = scale, True
         self.bodies, self.headers, self.paths = [], [], []
         self.lock = threading.Lock()
         upstream = self
@@ -59,7 +59,7 @@ class Upstream:
                     pass
 
             def do_GET(self):
-                self.send(200, {"Content-Type": "application/json"}, b'{"status":"ok"}')
+                self.send(200 if upstream.well else 503, {"Content-Type": "application/json"}, b'{"status":"ok"}')
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

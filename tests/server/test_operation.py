@@ -134,6 +134,24 @@ def test_keys_in_four_places_with_limits(tmp_path):
         assert served["inputs"] == 1 and served["dim"] == 384 and served["map"] == "default" and served["duration_us"] > 0
 
 
+def test_tokens_a_minute_and_a_key_in_a_file(tmp_path):
+    (tmp_path / "key").write_text("secret-4\n")
+    with upstream() as up:
+        path = write(tmp_path / "v.yaml", config(up, f"keys: [{{name: four, key_file: {tmp_path}/key, tokens_per_minute: 100}}]\n"))
+        with serving("--config", path) as vecna:
+            four = {"Authorization": "Bearer secret-4"}
+            status, _, answer = vecna.ask("/v1/embeddings", {"model": "m", "input": "word " * 60}, headers=four)
+            assert status == 200, answer
+            status, headers, answer = vecna.ask("/v1/embeddings", {"model": "m", "input": "word " * 60}, headers=four)
+            assert status == 429 and int(headers["retry-after"]) >= 1 and "token" in answer["error"]["message"]
+            assert vecna.ask("/v1/embeddings", {"model": "m", "input": "x"}, headers=four)[0] == 200
+            assert vecna.ask("/v1/embeddings", {"model": "m", "input": ""}, headers=four)[0] == 400
+            assert vecna.ask("/v1/embeddings", {"model": "m", "input": "x"})[0] == 401
+            page = vecna.ask("/metrics", headers=four)[2]
+            for kind, count in (("rate_limit", 1), ("invalid", 1), ("unauthorized", 1), ("upstream", 0)):
+                assert f'vecna_errors_total{{class="{kind}"}} {count}\n' in page, page
+
+
 def test_refuses_to_be_open(tmp_path):
     with upstream() as up:
         vecna = Served("--listen", "0.0.0.0:0", "--upstream", up.url, ready=False)

@@ -309,3 +309,66 @@ def test_the_clients_key_never_goes_upstream():
         assert status == 200
         assert up.headers[-1]["authorization"] == "Bearer up-key" if "authorization" in up.headers[-1] else up.headers[-1]["Authorization"] == "Bearer up-key"
         assert "mine" not in json.dumps(up.headers) and "Cookie" not in up.headers[-1]
+
+
+def test_a_server_that_is_not_well_is_passed_over(tmp_path):
+    with upstream() as one, upstream() as two:
+        config = tmp_path / "v.yaml"
+        config.write_text(json.dumps({"forward": {"targets": [{
+            "name": "t", "model": "m", "health_interval": "50ms", "health_path": "/health",
+            "endpoints": [{"url": one.url}, {"url": two.url}]}]}, "canary": {"text": ""}}))
+
+        def share(prefix):
+            before = len(one.inputs()), len(two.inputs())
+            for i in range(12):
+                good([f"{prefix}{i}"], vecna.embed([f"{prefix}{i}"])[0])
+            return len(one.inputs()) - before[0], len(two.inputs()) - before[1]
+
+        with serving("--config", config) as vecna:
+            assert share("both ") == (6, 6)
+            one.well = False
+            time.sleep(0.5)
+            assert share("one ") == (0, 12)
+            two.well = False
+            time.sleep(0.5)
+            assert sum(share("none ")) == 12  # their word against a try: they are asked all the same
+            one.well = two.well = True
+            time.sleep(0.5)
+            assert share("again ") == (6, 6)
+
+
+def test_servers_have_shares_and_keys_of_their_own(tmp_path):
+    (tmp_path / "key").write_text("of-a-file\nnot this\n")
+    with upstream() as one, upstream() as two, upstream() as three:
+        config = tmp_path / "v.yaml"
+        config.write_text(json.dumps({"forward": {"targets": [{
+            "name": "t", "model": "m", "api_key_file": str(tmp_path / "key"),
+            "endpoints": [{"url": one.url, "weight": 3}, {"url": two.url, "api_key": "${OF_THE_ENVIRONMENT}"},
+                          {"url": three.url, "priority": 1}]}]}, "canary": {"text": ""}}))
+        with serving("--config", config, env={"OF_THE_ENVIRONMENT": "of-the-environment"}) as vecna:
+            for i in range(40):
+                good([f"t{i}"], vecna.embed([f"t{i}"])[0])
+        assert [len(up.inputs()) for up in (one, two, three)] == [30, 10, 0]
+        keys = [{dict((k.lower(), v) for k, v in headers.items())["authorization"] for headers in up.headers} for up in (one, two)]
+        assert keys == [{"Bearer of-a-file"}, {"Bearer of-the-environment"}]
+
+
+def test_no_more_calls_at_once_than_a_server_takes(tmp_path):
+    at_once, most, lock = [0], [0], threading.Lock()
+
+    def script(number, body):
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.03)
+        with lock:
+            at_once[0] -= 1
+
+    with upstream(script=script) as up:
+        config = tmp_path / "v.yaml"
+        config.write_text(json.dumps({"forward": {"targets": [{"url": up.url, "model": "m", "concurrency": 3, "batch_inputs": 2}]}}))
+        with serving("--config", config) as vecna, concurrent.futures.ThreadPoolExecutor(8) as pool:
+            texts = [[f"{k} {i}" for i in range(10)] for k in range(8)]
+            for asked, got in zip(texts, pool.map(lambda t: vecna.embed(t)[0], texts)):
+                good(asked, got)
+        assert most[0] == 3
