@@ -13,7 +13,7 @@
 
 # ---- what is built ---------------------------------------------------------------------------------
 # One list per module, in the order of LAYERS.
-MODULES := base codec wire linalg metric format space adapt choose cluster search eval translate text model train plane
+MODULES := base codec wire linalg metric format space adapt choose cluster search eval translate text image model train plane
 LIB_SRC := $(foreach module,$(MODULES),$(sort $(wildcard lib/$(module)/*.c lib/$(module)/*/*.c)))
 CLI_SRC := $(sort $(wildcard cli/*.c))
 # `vecna serve`: linked into the command and the unit tests, never into the library.

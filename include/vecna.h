@@ -9,6 +9,7 @@
 #include "vecna/codec.h"
 #include "vecna/eval.h"
 #include "vecna/format.h"
+#include "vecna/image.h"
 #include "vecna/linalg.h"
 #include "vecna/metric.h"
 #include "vecna/model.h"

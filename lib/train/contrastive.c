@@ -55,24 +55,6 @@ static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
     return hash;
 }
 
-/* The table as it starts; the unit of the rate. */
-static void start_table(vecna_contrastive *model) {
-    const vecna_contrastive_options *o = &model->options;
-    const size_t count = model->data.pieces * o->dim;
-    double squares = 0;
-    vecna_random random;
-    vecna_random_seed(&random, o->seed, 0);
-    for (size_t i = 0; i < model->data.pieces; i++)
-        for (size_t j = 0; j < o->dim; j++) {
-            const float value = o->start.data ? o->start.data[i * o->start.stride + j]
-                                              : (float)vecna_random_normal(&random);
-            model->table[i * o->dim + j] = value;
-            squares += (double)value * (double)value;
-        }
-    model->unit = (float)sqrt(squares / (double)count);
-    model->unit = model->unit > 0 ? model->unit : 1;
-}
-
 /* Another order in every epoch, whatever was drawn before. */
 static void shuffle(vecna_contrastive *model) {
     vecna_random random;
@@ -94,7 +76,6 @@ vecna_status vecna_contrastive_new(const vecna_contrastive_options *options,
     const vecna_contrastive_options *o = options ? options : &defaults;
     vecna_contrastive *model = vecna_allocate_zero(o->allocator, 1, sizeof *model);
     vecna_status status;
-    size_t count;
     if (model == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a training");
     if (o->allocator) {
@@ -107,25 +88,27 @@ vecna_status vecna_contrastive_new(const vecna_contrastive_options *options,
     status = check(model, err);
     if (status != VECNA_OK)
         goto fail;
-    if (vecna_size_mul(data->pieces, model->options.dim, &count)) {
-        model->table = vecna_allocate(model->allocator, count, sizeof(float));
-        model->moment = vecna_allocate_zero(model->allocator, count, sizeof(float));
-        model->square = vecna_allocate_zero(model->allocator, count, sizeof(float));
-    }
-    model->steps = vecna_allocate_zero(model->allocator, data->pieces, sizeof *model->steps);
+    model->table = (vni_piece_table){.allocator = model->allocator,
+                                     .pieces = data->pieces,
+                                     .dim = model->options.dim,
+                                     .texts = data->texts,
+                                     .starts = data->starts,
+                                     .piece = data->piece};
+    status = vni_piece_table_start(&model->table, o->start, o->seed, err);
+    if (status != VECNA_OK)
+        goto fail;
     model->order = vecna_allocate(model->allocator, data->pairs, sizeof *model->order);
-    if (!model->table || !model->moment || !model->square || !model->steps || !model->order) {
-        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a table of %zu x %zu",
-                                 data->pieces, model->options.dim);
+    if (!model->order) {
+        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu pairs", data->pairs);
         goto fail;
     }
-    start_table(model);
     shuffle(model);
     model->fingerprint =
         mix(UINT64_C(14695981039346656037), data->pair, 3 * data->pairs * sizeof *data->pair);
     model->fingerprint =
         mix(model->fingerprint, data->piece, data->starts[data->texts] * sizeof *data->piece);
-    model->fingerprint = mix(model->fingerprint, model->table, count * sizeof *model->table);
+    model->fingerprint = mix(model->fingerprint, model->table.rows,
+                             data->pieces * model->options.dim * sizeof(float));
     *out = model;
     return VECNA_OK;
 fail:
@@ -138,16 +121,14 @@ void vecna_contrastive_free(vecna_contrastive *model) {
         return;
     vecna_allocator copy = model->allocator_copy;
     const vecna_allocator *allocator = model->allocator ? &copy : NULL;
-    vecna_release(allocator, model->table);
-    vecna_release(allocator, model->moment);
-    vecna_release(allocator, model->square);
-    vecna_release(allocator, model->steps);
+    model->table.allocator = allocator;
+    vni_piece_table_free(&model->table);
     vecna_release(allocator, model->order);
     vecna_release(allocator, model);
 }
 
 vecna_view vecna_contrastive_table(const vecna_contrastive *model) {
-    return vecna_view_dense(model->table, model->data.pieces, model->options.dim);
+    return vecna_view_dense(model->table.rows, model->data.pieces, model->options.dim);
 }
 
 /* ---- training --------------------------------------------------------------------------------- */
@@ -187,7 +168,7 @@ vecna_status vecna_contrastive_train(vecna_contrastive *model, vecna_pool *pool,
                                      model->options.rate);
         if (status != VECNA_OK)
             break;
-        vni_contrastive_move(model, &batch, rate_now(model), pool);
+        vni_piece_table_move(&model->table, &batch.texts, rate_now(model), pool);
         model->loss = isnan(model->loss) ? loss : 0.95 * model->loss + 0.05 * loss;
         model->done += count;
         model->at += count;
@@ -226,10 +207,10 @@ static void describe(const vecna_contrastive *model, char *out) {
 static void collect(const vecna_contrastive *model, contrastive_progress *progress,
                     vni_state_part parts[5]) {
     const size_t bytes = model->options.dim * sizeof(float), rows = model->data.pieces;
-    parts[0] = (vni_state_part){"table", model->table, rows, bytes, bytes};
-    parts[1] = (vni_state_part){"moment", model->moment, rows, bytes, bytes};
-    parts[2] = (vni_state_part){"square", model->square, rows, bytes, bytes};
-    parts[3] = (vni_state_part){"steps", model->steps, rows, 4, 4};
+    parts[0] = (vni_state_part){"table", model->table.rows, rows, bytes, bytes};
+    parts[1] = (vni_state_part){"moment", model->table.moment, rows, bytes, bytes};
+    parts[2] = (vni_state_part){"square", model->table.square, rows, bytes, bytes};
+    parts[3] = (vni_state_part){"steps", model->table.steps, rows, 4, 4};
     parts[4] = (vni_state_part){"progress", progress, 1, sizeof *progress, sizeof *progress};
 }
 

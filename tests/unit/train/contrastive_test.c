@@ -143,13 +143,13 @@ static void batches_ask_for_slopes(void **state) {
     assert_status(VECNA_OK, vecna_contrastive_new(&m.options, &m.data, &model, NULL));
     assert_status(VECNA_OK, vni_contrastive_batch_new(model, &batch, NULL));
     assert_status(VECNA_OK, vni_contrastive_look(model, 16, &batch, NULL, &loss, NULL));
-    for (size_t slot = 0; slot < batch.touched_count; slot += 7) {
+    for (size_t slot = 0; slot < batch.texts.touched_count; slot += 7) {
         for (size_t j = 0; j < 16; j += 5) {
-            float *number = model->table + (size_t)batch.touched[slot] * 16 + j;
+            float *number = model->table.rows + (size_t)batch.texts.touched[slot] * 16 + j;
             const float was = *number, small = 1.0f / 64;
             double asked = 0;
-            for (size_t i = batch.start[slot]; i < batch.start[slot + 1]; i++)
-                asked += (double)batch.by_sum[(size_t)batch.row[i] * 16 + j];
+            for (size_t i = batch.texts.start[slot]; i < batch.texts.start[slot + 1]; i++)
+                asked += (double)batch.texts.by_sum[(size_t)batch.texts.row[i] * 16 + j];
             vni_contrastive_batch other;
             assert_status(VECNA_OK, vni_contrastive_batch_new(model, &other, NULL));
             *number = was + small;
