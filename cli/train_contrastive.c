@@ -274,6 +274,7 @@ static vecna_status write_model(const contrastive_job *job, vecna_error *err) {
     parts.dtype = o->float16 ? VECNA_F16 : VECNA_I8;
     parts.name = o->name ? o->name : "";
     parts.report = report;
+    parts.shape = NULL; /* a tower of pictures would look for the table as it was */
     vecna_status status = vecna_model_of_parts(&parts, &made, err);
     if (status == VECNA_OK)
         status = vecna_model_save(made, o->training.output, err);

@@ -8,10 +8,11 @@
  * The road
  *   distill   vecna_model_distill: what a teacher says of single pieces and of whole texts -> a table
  *   keep      vecna_model_save, _open: one safetensors file, tokenizer and all
- *   apply     vecna_model_embed */
+ *   apply     vecna_model_embed, _embed_pictures */
 #ifndef VECNA_MODEL_H
 #define VECNA_MODEL_H
 
+#include "vecna/image.h"
 #include "vecna/text.h"
 
 #ifdef __cplusplus
@@ -27,9 +28,11 @@ typedef struct vecna_model_info {
     const char *licence; /* "" */
     const char *report;  /* JSON object of figures; "{}" */
     size_t dim;
-    size_t pieces;     /* rows of the table */
-    vecna_dtype dtype; /* of the table: VECNA_I8 or VECNA_F16 */
-    uint64_t checksum; /* of the file: names a model */
+    size_t pieces;                  /* rows of the table */
+    vecna_dtype dtype;              /* of the table: VECNA_I8 or VECNA_F16 */
+    uint64_t checksum;              /* of the file: names a model */
+    const vecna_image_shape *shape; /* of its tower of pictures; NULL: it knows texts alone */
+    double scale; /* what similarities of pictures and texts are multiplied by before a softmax */
 } vecna_model_info;
 
 VECNA_API vecna_model_info vecna_model_about(const vecna_model *model);
@@ -51,6 +54,16 @@ VECNA_API VECNA_CHECK vecna_status vecna_model_embed(const vecna_model *model,
                                                      vecna_matrix out, uint64_t *pieces,
                                                      vecna_pool *pool, vecna_error *err);
 
+/* Vectors of pictures, in the space of the texts': those of vecna train clip have a tower for them.
+ *   pictures  of the size of vecna_model_about's shape
+ *   out       (count, dim) length 1
+ * Errors:   VECNA_ERR_UNSUPPORTED for a model without a tower; otherwise as vecna_image_embed. Since
+ *           0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_model_embed_pictures(const vecna_model *model,
+                                                              const vecna_pictures *pictures,
+                                                              vecna_matrix out, vecna_pool *pool,
+                                                              vecna_error *err);
+
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 /* A model out of its parts, all of them copied: what a trainer has made. */
@@ -62,12 +75,15 @@ typedef struct vecna_model_parts {
     vecna_dtype dtype;                    /* VECNA_I8 or VECNA_F16; 0: VECNA_I8 */
     const char *name, *teacher, *licence; /* NULL: "" */
     const char *report;                   /* JSON object; NULL: "{}" */
+    const vecna_image_shape *shape;       /* of a tower of pictures; NULL: none */
+    const float *tower;                   /* vecna_image_parameters() numbers */
+    double scale;                         /* with a tower: as vecna_model_info has it */
     const vecna_allocator *allocator;
 } vecna_model_parts;
 
 /* Errors: VECNA_ERR_FORMAT of the vocabulary; VECNA_ERR_DIM when rows are not as many as pieces;
  *         VECNA_ERR_VALUE for a number that is not finite; VECNA_ERR_ARGUMENT for another dtype;
- *         VECNA_ERR_MEMORY. Since 0.2. */
+ *         VECNA_ERR_MEMORY; VECNA_ERR_DIM for a tower to other dimensions. Since 0.2. */
 VECNA_API VECNA_CHECK vecna_status vecna_model_of_parts(const vecna_model_parts *parts,
                                                         vecna_model **out, vecna_error *err);
 /* The same of a model, to go on from: borrowed, but for the rows, which are left out. */

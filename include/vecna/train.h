@@ -13,6 +13,7 @@
 #define VECNA_TRAIN_H
 
 #include "vecna/base.h"
+#include "vecna/image.h"
 #include "vecna/text.h"
 
 #ifdef __cplusplus
@@ -402,6 +403,78 @@ VECNA_API VECNA_CHECK vecna_status vecna_contrastive_save(const vecna_contrastiv
                                                           const char *path, vecna_error *err);
 VECNA_API VECNA_CHECK vecna_status vecna_contrastive_load(vecna_contrastive *model,
                                                           const char *path, vecna_error *err);
+
+/* ---- clip ------------------------------------------------------------------------------------- */
+
+/* Pictures, texts as the pieces that they have, and which of them belong together. Borrowed. */
+typedef struct vecna_clip_data {
+    vecna_pictures pictures; /* different ones: equal pictures are one */
+    size_t pieces;           /* of the vocabulary: rows of the table */
+    size_t texts;            /* different ones */
+    const size_t *starts;    /* (texts + 1) */
+    const int32_t *piece;    /* (starts[texts]) 0 .. pieces - 1; a text without any is zeros */
+    size_t pairs;            /* at least 2 */
+    const uint32_t *pair;    /* (pairs, 2) picture, text */
+} vecna_clip_data;
+
+typedef struct vecna_clip_options {
+    vecna_image_shape
+        shape;        /* of the pictures' tower; stages 0: vecna_image_shape_for the pictures.
+                                Its dim is the table's: that of `start`, or 256 */
+    size_t batch;     /* pairs that are each other's negatives; 0 means 256 */
+    size_t chunk;     /* of them whose similarities are in memory at once; 0 means all */
+    size_t epochs;    /* 0 means 30 */
+    double rate;      /* of the tower and the temperature, Adam's largest step; 0 means 0.001. Rises
+                                for a tenth of the steps, then falls to 0 in a line */
+    double text_rate; /* of the table, in units of the start's root mean square; 0 means 0.01.
+                                Below 0: the table stays as it is */
+    double decay;     /* of the tower's weights, a step of rate r takes off r * decay; 0 means 0.1.
+                                Below 0: none */
+    double temperature; /* to begin with; 0 means 0.07. It is learned, and stays above 0.01 */
+    size_t shift; /* pixels that a picture is moved by at most, another way each time; 0 means an
+                                eighth of the shorter side. More than a side: none */
+    int mirror;   /* pictures may also be seen from behind: not where left and right differ */
+    vecna_view start;   /* (pieces, dim) the table to go on from; data NULL: random */
+    const float *tower; /* vecna_image_parameters() numbers to go on from; NULL: random */
+    uint64_t seed;
+    const vecna_allocator *allocator;
+} vecna_clip_options;
+
+typedef struct vecna_clip vecna_clip;
+
+/* Two towers, one of pictures (vecna/image.h) and one of texts (sums of rows), whose vectors of length 1
+ * lie together where picture and text do: each picture of a batch is to find its text among all of the
+ * batch, and each text its picture; the temperature of the comparison is learned with them. What is as
+ * right as the own one (an equal text, another text of the same picture) is no negative.
+ * Numerics: float32 products, sums of rows in float64; the same bits for the same number of threads.
+ * Memory:   vecna_clip_bytes; the data is borrowed.
+ * Errors:   VECNA_ERR_ARGUMENT for options out of range; VECNA_ERR_DIM when start or shape disagree;
+ *           VECNA_ERR_MEMORY.
+ * Source:   Radford et al., "Learning transferable visual models from natural language supervision",
+ *           2021; Loshchilov and Hutter, "Decoupled weight decay regularization", 2019. Since 0.2. */
+VECNA_API VECNA_CHECK vecna_status vecna_clip_new(const vecna_clip_options *options,
+                                                  const vecna_clip_data *data, vecna_clip **out,
+                                                  vecna_error *err);
+VECNA_API void vecna_clip_free(vecna_clip *model);
+VECNA_API double vecna_clip_bytes(const vecna_clip_options *options, const vecna_clip_data *data);
+/* As the functions of word2vec of the same names; the report's words are pairs, its loss is the mean of
+ * the last batches. Errors: VECNA_ERR_NUMERIC when training runs away. */
+VECNA_API VECNA_CHECK vecna_status vecna_clip_train(vecna_clip *model, vecna_pool *pool,
+                                                    vecna_train_watch *watch, void *user,
+                                                    vecna_error *err);
+VECNA_API vecna_train_report vecna_clip_report(const vecna_clip *model);
+/* What was learned, borrowed: the table (pieces, dim), the tower, and 1 / temperature. */
+typedef struct vecna_clip_learned {
+    vecna_view table;
+    const vecna_image_shape *shape;
+    const float *tower;
+    double scale;
+} vecna_clip_learned;
+VECNA_API vecna_clip_learned vecna_clip_result(const vecna_clip *model);
+VECNA_API VECNA_CHECK vecna_status vecna_clip_save(const vecna_clip *model, const char *path,
+                                                   vecna_error *err);
+VECNA_API VECNA_CHECK vecna_status vecna_clip_load(vecna_clip *model, const char *path,
+                                                   vecna_error *err);
 
 /* ---- counts ---------------------------------------------------------------------------------- */
 

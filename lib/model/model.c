@@ -87,6 +87,7 @@ void vecna_model_free(vecna_model *model) {
     vecna_release(allocator, model->vocabulary);
     vecna_release(allocator, model->table);
     vecna_release(allocator, model->scales);
+    vecna_release(allocator, model->tower);
     vecna_release(allocator, model);
 }
 
@@ -98,7 +99,9 @@ vecna_model_info vecna_model_about(const vecna_model *model) {
                                    .dim = model->dim,
                                    .pieces = model->pieces,
                                    .dtype = model->dtype,
-                                   .checksum = model->checksum};
+                                   .checksum = model->checksum,
+                                   .shape = model->shape.stages ? &model->shape : NULL,
+                                   .scale = model->scale};
     return info;
 }
 
@@ -261,4 +264,17 @@ vecna_status vecna_model_embed(const vecna_model *model, const vecna_passage *te
     vecna_release(model->allocator, e.ids);
     vecna_release(model->allocator, e.pieces);
     return VECNA_OK;
+}
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+vecna_status vecna_model_embed_pictures(const vecna_model *model, const vecna_pictures *pictures,
+                                        vecna_matrix out, vecna_pool *pool, vecna_error *err) {
+    if (model->shape.stages == 0) {
+        return vecna_error_set(err, VECNA_ERR_UNSUPPORTED, -1,
+                               "the model knows texts alone: vecna train clip makes one that has "
+                               "seen pictures");
+    }
+    return vecna_image_embed(&model->shape, model->tower, pictures, out, pool, model->allocator,
+                             err);
 }

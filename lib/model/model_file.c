@@ -14,7 +14,7 @@
 #define TOKENIZER_NAME "wordpiece"
 #define BYTES_MOST ((uint64_t)4 << 30)
 
-enum { PAIRS = 10, TENSORS = 3, DIM_MOST = 65536 };
+enum { PAIRS = 12, TENSORS = 3 + VNI_MODEL_IMAGE_TENSORS, DIM_MOST = 65536 };
 
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t bytes) {
     const unsigned char *at = data;
@@ -44,7 +44,8 @@ typedef struct part {
 } part;
 
 /* Tensors in the order of their data: larger elements first, as the container puts them. */
-static size_t list_tensors(const vecna_model *m, vecna_tensor_entry *entries, part *parts) {
+static size_t list_tensors(const vecna_model *m, vni_model_tensor *tower,
+                           vecna_tensor_entry *entries, part *parts) {
     const vecna_tensor_dtype dtype = m->dtype == VECNA_I8 ? VECNA_TENSOR_I8 : VECNA_TENSOR_F16;
     size_t count = 0;
     memset(entries, 0, TENSORS * sizeof *entries);
@@ -52,6 +53,12 @@ static size_t list_tensors(const vecna_model *m, vecna_tensor_entry *entries, pa
         entries[count] = (vecna_tensor_entry){
             .name = "scales", .dtype = VECNA_TENSOR_F32, .rank = 1, .shape = {m->pieces}};
         parts[count++] = (part){m->scales, m->pieces * sizeof *m->scales};
+    }
+    const size_t towers = m->shape.stages ? vni_model_image_tensors(&m->shape, tower) : 0;
+    for (size_t i = 0; i < towers; i++) {
+        const size_t end = i + 1 < towers ? tower[i + 1].at : tower[i].at + m->dim;
+        entries[count] = tower[i].entry;
+        parts[count++] = (part){m->tower + tower[i].at, (end - tower[i].at) * sizeof *m->tower};
     }
     entries[count] = (vecna_tensor_entry){
         .name = "embeddings", .dtype = dtype, .rank = 2, .shape = {m->pieces, m->dim}};
@@ -65,11 +72,12 @@ static size_t list_tensors(const vecna_model *m, vecna_tensor_entry *entries, pa
 vecna_status vecna_model_save(const vecna_model *model, const char *path, vecna_error *err) {
     vecna_tensor_entry entries[TENSORS];
     part parts[TENSORS];
-    char checksum[17], version[12];
+    vni_model_tensor tower[VNI_MODEL_IMAGE_TENSORS];
+    char checksum[17], version[12], pixels[64], scale[32];
     vecna_outfile *file = NULL;
     vecna_json_writer head;
     vecna_status status;
-    const size_t count = list_tensors(model, entries, parts);
+    const size_t count = list_tensors(model, tower, entries, parts);
     snprintf(version, sizeof version, "%d", VECNA_MODEL_VERSION);
     vecna_tensor_text pairs[PAIRS] = {{"format", FORMAT_NAME},
                                       {"version", version},
@@ -78,15 +86,23 @@ vecna_status vecna_model_save(const vecna_model *model, const char *path, vecna_
                                       {"licence", model->licence},
                                       {"tokenizer", TOKENIZER_NAME},
                                       {"case", model->keep_case ? "kept" : "lowered"},
-                                      {"report", model->report},
-                                      {"checksum", checksum}};
-    uint64_t hash = hash_pairs(pairs, 8);
+                                      {"report", model->report}};
+    size_t said = 8;
+    if (model->shape.stages) {
+        snprintf(pixels, sizeof pixels, "%zux%zux%zu", model->shape.height, model->shape.width,
+                 model->shape.channels);
+        snprintf(scale, sizeof scale, "%.9g", model->scale);
+        pairs[said++] = (vecna_tensor_text){"pixels", pixels};
+        pairs[said++] = (vecna_tensor_text){"scale", scale};
+    }
+    uint64_t hash = hash_pairs(pairs, said);
     for (size_t i = 0; i < count; i++) {
         hash = hash_bytes(hash, parts[i].data, parts[i].bytes);
     }
     snprintf(checksum, sizeof checksum, "%016" PRIx64, hash);
+    pairs[said++] = (vecna_tensor_text){"checksum", checksum};
     vecna_json_writer_init(&head, 0, NULL);
-    status = vecna_safetensors_print(entries, count, pairs, 9, &head, err);
+    status = vecna_safetensors_print(entries, count, pairs, said, &head, err);
     if (status == VECNA_OK) {
         status = vecna_outfile_open(path, NULL, &file, err);
     }
@@ -221,6 +237,9 @@ static vecna_status build(const reading *r, const vecna_allocator *allocator, ve
         memcpy(model->table, r->data + r->embeddings->begin,
                model->pieces * vecna_dtype_bytes(dtype, model->dim));
         status = take_scales(r, model, err);
+    }
+    if (status == VECNA_OK && vecna_safetensors_text(r->file, "pixels")) {
+        status = vni_model_take_tower(r->file, r->data, r->name, model, err);
     }
     if (status != VECNA_OK) {
         vecna_model_free(model);

@@ -16,6 +16,38 @@ static vecna_status check_rows(vecna_view rows, vecna_error *err) {
     return VECNA_OK;
 }
 
+vecna_status vni_model_set_tower(vecna_model *model, const vecna_image_shape *shape,
+                                 const float *tower, double scale, vecna_error *err) {
+    size_t count;
+    vecna_status status = vecna_image_parameters(shape, &count, err);
+    if (status != VECNA_OK) {
+        return status;
+    }
+    if (shape->dim != model->dim) {
+        return vecna_error_set(err, VECNA_ERR_DIM, -1,
+                               "a tower to %zu dimensions beside a table of %zu", shape->dim,
+                               model->dim);
+    }
+    if (!(scale > 0) || !isfinite(scale)) {
+        return vecna_error_set(err, VECNA_ERR_VALUE, -1, "a scale of %g is none", scale);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(tower[i])) {
+            return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
+                                   "number %zu of the tower of pictures is not finite", i);
+        }
+    }
+    model->tower = vecna_allocate(model->allocator, count, sizeof *model->tower);
+    if (!model->tower) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a tower of %zu numbers",
+                               count);
+    }
+    memcpy(model->tower, tower, count * sizeof *tower);
+    model->shape = *shape;
+    model->scale = scale;
+    return VECNA_OK;
+}
+
 vecna_status vecna_model_of_parts(const vecna_model_parts *parts, vecna_model **out,
                                   vecna_error *err) {
     const vni_model_words words = {.name = parts->name,
@@ -49,6 +81,13 @@ vecna_status vecna_model_of_parts(const vecna_model_parts *parts, vecna_model **
     for (size_t i = 0; i < model->pieces; i++) {
         vni_model_set_row(model, i, parts->rows.data + i * parts->rows.stride);
     }
+    if (parts->shape) {
+        status = vni_model_set_tower(model, parts->shape, parts->tower, parts->scale, err);
+    }
+    if (status != VECNA_OK) {
+        vecna_model_free(model);
+        return status;
+    }
     *out = model;
     return VECNA_OK;
 }
@@ -61,7 +100,10 @@ vecna_model_parts vecna_model_parts_of(const vecna_model *model) {
                                      .name = model->name,
                                      .teacher = model->teacher,
                                      .licence = model->licence,
-                                     .report = model->report};
+                                     .report = model->report,
+                                     .shape = model->shape.stages ? &model->shape : NULL,
+                                     .tower = model->tower,
+                                     .scale = model->scale};
     return parts;
 }
 
