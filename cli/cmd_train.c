@@ -10,6 +10,7 @@ static const command methods[] = {
     {"node2vec", "nodes out of a graph, by walks over it", train_node2vec},
     {"layer", "words with a classifier, or users and items with ratings", train_layer},
     {"contrastive", "sentences, by which belong together", train_contrastive},
+    {"clip", "pictures and texts, by which belong together", train_clip},
     {"onehot", "texts, as the words that they have", train_onehot},
     {"tfidf", "texts, by how rare their words are", train_tfidf},
     {"lsa", "texts, by which words go together in all of them", train_lsa},

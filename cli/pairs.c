@@ -133,19 +133,23 @@ static vecna_status take_fields(const char *line, size_t bytes, const pair_field
         if (status == VECNA_OK)
             status = vecna_json_skip(&json, &value, &raw, err);
         for (size_t i = 0; i < 3 && status == VECNA_OK; i++) {
-            if (value.kind != VECNA_JSON_STRING || !vecna_json_is(&key, names[i]))
+            if ((value.kind != VECNA_JSON_STRING && value.kind != VECNA_JSON_NUMBER) ||
+                !vecna_json_is(&key, names[i]))
                 continue;
             out->text[i] = out->owned + used;
-            out->bytes[i] = vecna_json_unescape(&value, out->owned + used);
+            out->bytes[i] = value.bytes;
+            if (value.kind == VECNA_JSON_STRING)
+                out->bytes[i] = vecna_json_unescape(&value, out->owned + used);
+            else
+                memcpy(out->owned + used, value.text, value.bytes);
             used += out->bytes[i];
         }
     }
     for (size_t i = 0; i < 2 && status == VECNA_OK; i++)
         if (out->text[i] == NULL)
-            status = vecna_error_set(err, VECNA_ERR_FORMAT, -1,
-                                     "no string \"%s\": --anchor-field and --positive-field name "
-                                     "the fields",
-                                     names[i]);
+            status = vecna_error_set(
+                err, VECNA_ERR_FORMAT, -1, "no text \"%s\": %s name the fields", names[i],
+                fields->options ? fields->options : "--anchor-field and --positive-field");
     return status;
 }
 

@@ -22,6 +22,7 @@ typedef struct text_pairs {
 /* Names of the fields of JSON lines; NULL: "anchor", "positive", "negative". */
 typedef struct pair_fields {
     const char *anchor, *positive, *negative;
+    const char *options; /* that name them, for messages; NULL: those of vecna train contrastive */
 } pair_fields;
 
 /* A pair a line: JSON objects, or columns between tabs. Errors name file and line. */

@@ -166,6 +166,7 @@ const char *word_of_vocab(const void *vocab, size_t row, size_t *bytes);
 
 /* ---- trainers -------------------------------------------------------------------------------- */
 
+int train_clip(int argc, char **argv);
 int train_contrastive(int argc, char **argv);
 int train_doc2vec(int argc, char **argv);
 int train_layer(int argc, char **argv);

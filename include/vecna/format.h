@@ -20,6 +20,7 @@ extern "C" {
 
 /* Most dimensions a vector may have: what is above is taken for a damaged file. */
 #define VECNA_FORMAT_MAX_DIM ((size_t)1 << 20)
+#define VECNA_FORMAT_MAX_INNER 7
 
 /* Borrowed bytes, as a rule UTF-8, without a final NUL. data NULL: there is none. */
 typedef struct vecna_text {
@@ -71,6 +72,7 @@ typedef struct vecna_file_info {
     vecna_layout layout;      /* of the vector in a text format */
     char delimiter;           /* between cells of a table; 0 elsewhere */
     int has_header;           /* the first line names the columns */
+    size_t inner[VECNA_FORMAT_MAX_INNER]; /* with any_axes: the axes behind the first, then zeros */
 } vecna_file_info;
 
 /* ---- formats ------------------------------------------------------------------------------- */
@@ -95,7 +97,9 @@ typedef struct vecna_format_options {
     const char *text_field;   /* NULL: "text" */
     const char *vector_field; /* NULL: "embedding" and the other names of docs/formats.md */
     const char *tensor;       /* safetensors; NULL: its only tensor of two axes */
-    size_t max_line_bytes;    /* longest line or word of a text format; 0: 64 MiB */
+    int any_axes;          /* npy: an array of more than two axes is rows too, one for each entry of
+                                 the first; vecna_file_info says how a row is shaped */
+    size_t max_line_bytes; /* longest line or word of a text format; 0: 64 MiB */
     const vecna_allocator *allocator; /* copied; NULL malloc */
 } vecna_format_options;
 

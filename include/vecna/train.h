@@ -424,9 +424,9 @@ typedef struct vecna_clip_options {
     size_t batch;     /* pairs that are each other's negatives; 0 means 256 */
     size_t chunk;     /* of them whose similarities are in memory at once; 0 means all */
     size_t epochs;    /* 0 means 30 */
-    double rate;      /* of the tower and the temperature, Adam's largest step; 0 means 0.001. Rises
+    double rate;      /* of the tower and the temperature, Adam's largest step; 0 means 0.002. Rises
                                 for a tenth of the steps, then falls to 0 in a line */
-    double text_rate; /* of the table, in units of the start's root mean square; 0 means 0.01.
+    double text_rate; /* of the table, in units of the start's root mean square; 0 means 0.02.
                                 Below 0: the table stays as it is */
     double decay;     /* of the tower's weights, a step of rate r takes off r * decay; 0 means 0.1.
                                 Below 0: none */

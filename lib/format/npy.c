@@ -3,7 +3,8 @@
  *
  * The dictionary is parsed as what it is, a literal with keys in any order, and nothing is trusted:
  * the shape is checked against the size of the file before it means anything. An array of one axis
- * is one vector, that is one row; of three or more, or of none, no rows at all.
+ * is one vector, that is one row; of three or more, no rows unless the caller says so (any_axes); of
+ * none, no rows at all.
  *
  * Written is version 1.0 with a header of 128 bytes, which any number of rows fits, so that the
  * true one can be filled in at the end. */
@@ -185,9 +186,33 @@ static vecna_status find_type(const vecna_reader *reader, const char *descr, vni
                            reader->input.name, descr);
 }
 
-static vecna_status take_axes(const vecna_reader *reader, const npy_header *header,
-                              vni_dense *dense, vecna_error *err) {
+/* Any axes behind the first as one. */
+static vecna_status take_inner(vecna_reader *reader, const npy_header *header, vni_dense *dense,
+                               vecna_error *err) {
+    uint64_t dim = 1;
+    if (header->fortran)
+        return vecna_error_set(err, VECNA_ERR_UNSUPPORTED, -1,
+                               "%s is in Fortran (column) order: save numpy.ascontiguousarray(x)",
+                               reader->input.name);
+    for (size_t i = 1; i < header->axes; i++) {
+        dim = header->shape[i] > VECNA_FORMAT_MAX_DIM ? VECNA_FORMAT_MAX_DIM + 1
+                                                      : dim * header->shape[i];
+        if (dim > VECNA_FORMAT_MAX_DIM)
+            return vecna_error_set(err, VECNA_ERR_FORMAT, -1,
+                                   "%s has rows of more than %zu numbers", reader->input.name,
+                                   VECNA_FORMAT_MAX_DIM);
+        reader->info.inner[i - 1] = (size_t)header->shape[i];
+    }
+    dense->rows = header->shape[0] == UINT64_MAX ? UINT64_MAX - 1 : header->shape[0];
+    dense->dim = (size_t)dim;
+    return VECNA_OK;
+}
+
+static vecna_status take_axes(vecna_reader *reader, const npy_header *header, vni_dense *dense,
+                              vecna_error *err) {
     uint64_t dim;
+    if (header->axes > 2 && reader->options.any_axes)
+        return take_inner(reader, header, dense, err);
     if (header->axes != 1 && header->axes != 2)
         return vecna_error_set(err, VECNA_ERR_UNSUPPORTED, -1,
                                "%s has %zu axes; vectors need two: save x.reshape(-1, DIM)",

@@ -25,8 +25,8 @@ static vecna_clip_options settle(const vecna_clip_options *options, const vecna_
     o.batch = o.batch ? o.batch : 256;
     o.batch = o.batch < d->pairs ? o.batch : d->pairs;
     o.epochs = o.epochs ? o.epochs : 30;
-    o.rate = o.rate > 0 ? o.rate : 0.001;
-    o.text_rate = o.text_rate < 0 ? 0 : o.text_rate > 0 ? o.text_rate : 0.01;
+    o.rate = o.rate > 0 ? o.rate : 0.002;
+    o.text_rate = o.text_rate < 0 ? 0 : o.text_rate > 0 ? o.text_rate : 0.02;
     o.decay = o.decay < 0 ? 0 : o.decay > 0 ? o.decay : 0.1;
     o.temperature = o.temperature > 0 ? o.temperature : 0.07;
     o.shift = o.shift == 0 ? side / 8 : o.shift > side ? 0 : o.shift;
