@@ -180,6 +180,8 @@ typedef struct loaded {
 vecna_status load_vectors(const char *path, const vecna_format_options *options, loaded *out,
                           vecna_error *err);
 void unload(loaded *file);
+/* Copies a text for each row of file->vectors into *out, which is file->ids or file->texts. */
+vecna_status keep_names(loaded *file, const char *const *texts, char ***out, vecna_error *err);
 
 /* The same for a file whose vectors need not be held: each block is shown to `visit` before its ids
  * and texts are kept, and vectors.data stays NULL. file->vectors.rows rows came before the block.

@@ -1,6 +1,7 @@
 /* vecna embed: texts to vectors (embed_stream.c). At the end the input is read once more for what its rows
  * carry (ids, texts, other fields), and the output is written whole in its format. */
 #include "cli/embed_stream.h"
+#include "cli/picture_model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@ enum { FIELDS_MOST = 64 };
 typedef struct embedding {
     embed stream;
     const char *out, *id_field, *format;
+    const char *images; /* pictures instead of texts */
     bool json;
 } embedding;
 
@@ -175,6 +177,20 @@ static int name_part(embedding *job) {
     return used > 0 && (size_t)used < sizeof job->stream.part_path;
 }
 
+static int run_images(embedding *job, double started) {
+    vecna_error *err = &job->stream.err;
+    text_model model = {0};
+    vecna_status status = check_writable(job->out, err);
+    if (status == VECNA_OK)
+        status = open_picture_model(job->stream.model, &model, err);
+    if (status == VECNA_OK) {
+        job->stream.dim = model_dim(&model);
+        status = embed_images(&model, job->images, job->out, job->format, &job->stream.rows, err);
+    }
+    close_model(&model);
+    return status == VECNA_OK ? report(job, seconds_now() - started) : fail_with(err);
+}
+
 int command_embed(int argc, char **argv) {
     embedding job = {.stream = {.in = "-", .text_field = "text"}, .id_field = "id"};
     const option list[] = {
@@ -187,6 +203,10 @@ int command_embed(int argc, char **argv) {
         {"model", 'm', OPTION_TEXT, &job.stream.model, "M",
          "model to ask the server for; without --upstream a\nfile of vecna distill or vecna train "
          "tfidf --keep\n(default: the built-in one)"},
+        {"images", 'i', OPTION_TEXT, &job.images, "WHERE",
+         "pictures instead of texts, with --model of vecna\ntrain clip: a folder of .png, or a "
+         ".npy "
+         "of bytes"},
         EMBED_CALL_OPTIONS(job.stream),
         {"json", 0, OPTION_FLAG, &job.json, NULL, "one JSON object"},
         {"files", 0, OPTION_GROUP, NULL, NULL, "files"},
@@ -202,12 +222,13 @@ int command_embed(int argc, char **argv) {
         "where the\n"
         "output has room for them. Failed calls are tried again; a run that was interrupted goes "
         "on where it\n"
-        "stopped when the same command is given again.",
+        "stopped when the same command is given again. --images embeds pictures.",
         list,
         sizeof list / sizeof list[0],
         "  vecna embed corpus.jsonl -o corpus.npy --upstream http://127.0.0.1:11434 --model "
         "nomic-embed-text\n"
-        "  echo \"hello\" | vecna embed -o - --out-format jsonl --upstream http://127.0.0.1:8484\n",
+        "  echo \"hello\" | vecna embed -o - --out-format jsonl --upstream http://127.0.0.1:8484\n"
+        "  vecna embed --images photos -o photos.jsonl --model photos.vecna\n",
         0,
         1};
     size_t positional_count;
@@ -220,7 +241,11 @@ int command_embed(int argc, char **argv) {
     if (job.stream.upstream == NULL &&
         (job.stream.provider || job.stream.api_key || job.stream.in_flight))
         return usage_error(&use, "--provider, --api-key and --in-flight go with --upstream");
+    if (job.images && (positional_count || job.stream.upstream || job.stream.prefix))
+        return usage_error(&use, "--images goes without FILE, --upstream and --prefix");
     job.stream.err.message[0] = '\0';
+    if (job.images)
+        return run_images(&job, started);
     if (job.stream.upstream == NULL &&
         open_model(job.stream.model, &job.stream.here, &job.stream.err) != VECNA_OK)
         return fail_with(&job.stream.err);

@@ -104,7 +104,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } tasks[] = {
     {"analogy", eval_analogy}, {"classify", eval_classify},     {"cluster", eval_cluster},
-    {"pairs", eval_pairs},     {"similarity", eval_similarity},
+    {"pairs", eval_pairs},     {"similarity", eval_similarity}, {"zeroshot", eval_zeroshot},
 };
 
 int command_eval(int argc, char **argv) {
@@ -149,7 +149,8 @@ int command_eval(int argc, char **argv) {
         "queries, overlap with the native model's lists, retention with 95 % intervals, what of "
         "the gap\n"
         "is recovered, and whether keeping the old model were better. Exit status 3: FAIL.\n"
-        "Other tasks: vecna eval analogy, classify, cluster, pairs, similarity (each with --help).",
+        "Other tasks: vecna eval analogy, classify, cluster, pairs, similarity, zeroshot (each "
+        "with --help).",
         options,
         sizeof options / sizeof options[0],
         "  vecna eval translated.npy queries.768.npy --native-corpus corpus.768.npy \\\n"

@@ -76,7 +76,7 @@ vecna_status gather_queries(search_job *job, vecna_error *err) {
 }
 
 /* --rows, or all. */
-static vecna_status choose_queries(search_job *job, vecna_error *err) {
+vecna_status choose_queries(search_job *job, vecna_error *err) {
     const vecna_matrix *from = &asking(job)->vectors;
     const char *list = job->options->rows;
     vecna_status status = VECNA_OK;
@@ -344,11 +344,12 @@ static int run_search(search_job *job, const char *const *paths, size_t count) {
     int exit_status = EXIT_DONE;
     vecna_status status = vecna_pool_new(o->threads, NULL, &ranking.pool, &err);
     if (status == VECNA_OK)
-        status = o->also || o->hubness ? search_mixed(job, paths, &ranking, &err)
-                 : o->via              ? search_via(job, paths, &ranking, &err)
-                 : o->words            ? search_words(job, paths[0], &ranking, &err)
-                 : count == 2          ? search_passing(job, paths, &ranking, &err)
-                                       : search_itself(job, paths[0], &ranking, &err);
+        status = o->texts.count          ? search_texts(job, paths[0], &ranking, &err)
+                 : o->also || o->hubness ? search_mixed(job, paths, &ranking, &err)
+                 : o->via                ? search_via(job, paths, &ranking, &err)
+                 : o->words              ? search_words(job, paths[0], &ranking, &err)
+                 : count == 2            ? search_passing(job, paths, &ranking, &err)
+                                         : search_itself(job, paths[0], &ranking, &err);
     if (status == VECNA_OK && o->corpus_texts) {
         const vecna_format_options names = format_options(&o->input);
         status = load_texts(o->corpus_texts, &names, &job->corpus, &err);
@@ -385,6 +386,12 @@ int command_search(int argc, char **argv) {
          "words of CORPUS ask, without QUERY: king,queen"},
         {"vocab", 0, OPTION_TEXT, &o.vocab, "FILE",
          "words of CORPUS, a line a row (default: in CORPUS, or\nCORPUS' name with .vocab.txt)"},
+        {"text", 't', OPTION_TEXTS, &o.texts, "TEXT",
+         "a text asks, instead of QUERY; may be given again.\nCORPUS is of --model then, or a "
+         "folder "
+         "of .png"},
+        {"model", 0, OPTION_TEXT, &o.model, "M",
+         "model that embeds the texts, and the pictures\n(default: the built-in one)"},
         {"keep-self", 0, OPTION_FLAG, &o.keep_self, NULL, "without QUERY: a row may find itself"},
         {"also", 0, OPTION_TEXT, &o.also, "FILE",
          "rank the rows of FILE together with CORPUS: rows of\nthe same space, translated by a "
@@ -414,12 +421,14 @@ int command_search(int argc, char **argv) {
         "Finds the exact nearest neighbours of every vector of QUERY among the vectors of CORPUS,\n"
         "and prints their ids and texts where the files have them. Without QUERY, rows of CORPUS\n"
         "ask: say which with --rows, or with --words where they have words. --via searches an\n"
-        "index of old vectors for a new model's queries, without translating the index.",
+        "index of old vectors for a new model's queries, without translating the index.\n"
+        "--text asks in words of any kind, and also finds pictures of a folder.",
         options,
         sizeof options / sizeof options[0],
         "  vecna search corpus.jsonl queries.jsonl -k 5\n"
         "  vecna search corpus.npy --corpus-texts corpus.jsonl --rows 17\n"
         "  vecna search words.bin --words king,queen\n"
+        "  vecna search photos --model photos.vecna --text \"a dog on a beach\" -k 5\n"
         "  vecna search old.384.npy queries.768.npy --via old-to-new.vecna\n"
         "  vecna search new.npy queries.npy --also translated.npy --calibrated old-to-new.vecna\n",
         1,
@@ -431,13 +440,20 @@ int command_search(int argc, char **argv) {
 
     if (status >= 0)
         return status;
-    if (count == 1 && o.rows == NULL && o.words == NULL)
+    if (count == 1 && o.rows == NULL && o.words == NULL && o.texts.count == 0)
         return usage_error(&use,
-                           "give a QUERY file, or what of CORPUS asks with --rows or --words");
+                           "give a QUERY file, a --text, or what of CORPUS asks with --rows or "
+                           "--words");
     if (o.words && (count == 2 || o.rows || o.corpus_texts))
         return usage_error(&use, "--words goes without QUERY, --rows and --corpus-texts");
     if (o.vocab && o.words == NULL)
         return usage_error(&use, "--vocab goes with --words");
+    if (o.texts.count &&
+        (count == 2 || o.rows || o.words || o.query_texts || o.via || o.also || o.hubness))
+        return usage_error(&use, "--text asks CORPUS alone: without QUERY, --rows, --words, "
+                                 "--query-texts, --via, --also and --hubness");
+    if (o.model && o.texts.count == 0)
+        return usage_error(&use, "--model goes with --text");
     if (count == 1 && o.query_texts)
         return usage_error(&use, "--query-texts goes with a QUERY file");
     if (o.via && count == 1)

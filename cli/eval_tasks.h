@@ -9,6 +9,7 @@
 int eval_classify(int argc, char **argv);
 int eval_cluster(int argc, char **argv);
 int eval_pairs(int argc, char **argv);
+int eval_zeroshot(int argc, char **argv);
 
 /* A figure with its interval, as a line of a table and as a member of --json. */
 void print_figure(const char *name, vecna_interval figure, const char *beside);

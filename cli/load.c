@@ -90,6 +90,27 @@ static vecna_status grow(loaded *file, void *array, size_t count, size_t size, v
     return VECNA_OK;
 }
 
+static vecna_status keep_text(loaded *file, const char *data, size_t bytes, char **slot,
+                              vecna_error *err) {
+    *slot = NULL;
+    if (data == NULL)
+        return VECNA_OK;
+    *slot = arena_copy(file->arena, data, bytes);
+    return *slot ? VECNA_OK : no_memory(file->path, err);
+}
+
+vecna_status keep_names(loaded *file, const char *const *texts, char ***out, vecna_error *err) {
+    vecna_status status = VECNA_OK;
+    if (file->arena == NULL && (file->arena = calloc(1, sizeof *file->arena)) == NULL)
+        return no_memory(file->path, err);
+    *out = calloc(file->vectors.rows, sizeof **out);
+    if (*out == NULL)
+        return no_memory(file->path, err);
+    for (size_t i = 0; status == VECNA_OK && i < file->vectors.rows; i++)
+        status = keep_text(file, texts[i], strlen(texts[i]), &(*out)[i], err);
+    return status;
+}
+
 /* What is kept of each row. */
 typedef struct keep {
     bool vectors, records;
@@ -115,15 +136,6 @@ static vecna_status reserve(loaded *file, size_t rows, size_t *capacity, keep wh
     if (status == VECNA_OK)
         *capacity = wanted;
     return status;
-}
-
-static vecna_status keep_text(loaded *file, const char *data, size_t bytes, char **slot,
-                              vecna_error *err) {
-    *slot = NULL;
-    if (data == NULL)
-        return VECNA_OK;
-    *slot = arena_copy(file->arena, data, bytes);
-    return *slot ? VECNA_OK : no_memory(file->path, err);
 }
 
 /* Keep what a record says under the names that matter here. */

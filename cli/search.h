@@ -18,6 +18,8 @@ typedef struct search_options {
     double hubness_weight;
     const char *via; /* a map from CORPUS' space to QUERY's; NULL none */
     size_t candidates;
+    text_list texts;   /* that ask, instead of QUERY */
+    const char *model; /* that embeds them; NULL: the built-in one */
     input_options input;
 } search_options;
 
@@ -35,6 +37,13 @@ typedef struct search_job {
     float *longer;    /* rows of a block with one more dimension */
     size_t longer_room;
 } search_job;
+
+/* cmd_search.c: the rows of job->asked that ask, gathered. */
+vecna_status choose_queries(search_job *job, vecna_error *err);
+
+/* search_text.c: path is CORPUS, vectors of the model or a folder of pictures. */
+vecna_status search_texts(search_job *job, const char *path, rank_options *ranking,
+                          vecna_error *err);
 
 /* cmd_search.c: QUERY in memory, checked, the rows that ask gathered. */
 vecna_status load_queries(search_job *job, const char *path, vecna_error *err);
