@@ -1,4 +1,5 @@
-/* A static model from any bytes: what is accepted embeds any text, and what is refused says why.
+/* A static model from any bytes: what is accepted embeds any text, and any picture if it says that it
+ * can, and what is refused says why.
  *
  * The checksum would stop every mutant, so a file that fails by it alone is read again with the checksum
  * that the message names, as a hostile hand would write it. */
@@ -20,6 +21,27 @@ static void use(const vecna_model *model, const uint8_t *text, size_t bytes) {
                           NULL) != VECNA_OK ||
         pieces > bytes)
         abort();
+    free(out);
+}
+
+/* A picture of the bytes. */
+static void use_tower(const vecna_model *model, const uint8_t *bytes, size_t count) {
+    const vecna_model_info about = vecna_model_about(model);
+    if (about.shape == NULL)
+        return;
+    const size_t each = about.shape->height * about.shape->width * about.shape->channels;
+    uint8_t *pixels = malloc(each);
+    float *out = malloc(about.dim * sizeof *out);
+    if (pixels == NULL || out == NULL)
+        abort();
+    for (size_t i = 0; i < each; i++)
+        pixels[i] = bytes[i % count];
+    const vecna_pictures one = {pixels, 1, about.shape->height, about.shape->width,
+                                about.shape->channels};
+    if (vecna_model_embed_pictures(model, &one, vecna_matrix_dense(out, 1, about.dim), NULL,
+                                   NULL) != VECNA_OK)
+        abort();
+    free(pixels);
     free(out);
 }
 
@@ -47,9 +69,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     status = vecna_model_parse(copy, bytes, "fuzz", NULL, &model, &err);
     if (status == VECNA_ERR_CHECKSUM && repair(copy, bytes, err.message))
         status = vecna_model_parse(copy, bytes, "fuzz", NULL, &model, &err);
-    if (status == VECNA_OK)
+    if (status == VECNA_OK) {
         use(model, data, bytes);
-    else if (err.message[0] == '\0')
+        use_tower(model, data, bytes);
+    } else if (err.message[0] == '\0')
         abort();
     vecna_model_free(model);
     free(copy);

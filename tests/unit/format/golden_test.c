@@ -466,12 +466,52 @@ static void two_tensors_need_a_name(void **state) {
     assert_null(reader);
 }
 
+/* Pictures are rows with axes of their own, where the caller asks for them. */
+static void any_axes_when_asked_for(void **state) {
+    vecna_format_options options = {.any_axes = 1};
+    vecna_reader *reader = NULL;
+    vecna_error err;
+    size_t bytes;
+    char *content = content_of("tests/golden/bad/shape-cube.npy", &bytes);
+    (void)state;
+    assert_status(VECNA_OK,
+                  vecna_reader_open_memory(content, bytes, "cube", &options, &reader, &err));
+    const vecna_file_info *about = vecna_reader_about(reader);
+    assert_int_equal(2, about->rows);
+    assert_int_equal(4, about->dim);
+    assert_int_equal(2, about->inner[0]);
+    assert_int_equal(2, about->inner[1]);
+    assert_int_equal(0, about->inner[2]);
+    assert_status(VECNA_OK, read_all(reader, &err));
+    char *order = NULL, *shape = NULL;
+    for (size_t i = 0; i + 16 < bytes && i < 128; i++) {
+        order = memcmp(content + i, "False", 5) == 0 ? content + i : order;
+        shape = memcmp(content + i, "(2, 2, 2)", 9) == 0 ? content + i : shape;
+    }
+    memcpy(shape, "(2, 0, 2)", 9);
+    assert_status(VECNA_ERR_FORMAT,
+                  vecna_reader_open_memory(content, bytes, "cube", &options, &reader, &err));
+    memcpy(shape, "(1,2,9e9)", 9);
+    assert_status(VECNA_ERR_FORMAT,
+                  vecna_reader_open_memory(content, bytes, "cube", &options, &reader, &err));
+    memcpy(shape, "(2, 2, 2)", 9);
+    memcpy(order, "True ", 5);
+    assert_status(VECNA_ERR_UNSUPPORTED,
+                  vecna_reader_open_memory(content, bytes, "cube", &options, &reader, &err));
+    free(content);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_files),     cmocka_unit_test(good_files_at_odd_addresses),
-        cmocka_unit_test(bad_files),      cmocka_unit_test(bad_streams),
-        cmocka_unit_test(cut_anywhere),   cmocka_unit_test(survives_failing_memory),
-        cmocka_unit_test(standard_input), cmocka_unit_test(two_tensors_need_a_name),
+        cmocka_unit_test(good_files),
+        cmocka_unit_test(good_files_at_odd_addresses),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(bad_streams),
+        cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(survives_failing_memory),
+        cmocka_unit_test(standard_input),
+        cmocka_unit_test(two_tensors_need_a_name),
+        cmocka_unit_test(any_axes_when_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

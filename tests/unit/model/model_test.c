@@ -1,5 +1,5 @@
-/* Static models: a distillation that can be solved by hand, the road through a file, and files that are
- * none. The float64 twin of the whole: tests/cli/test_distill.py. */
+/* Static models: a distillation that can be solved by hand, the road through a file, with a tower of
+ * pictures too, and files that are none. The float64 twin of the whole: tests/cli/test_distill.py. */
 #include "tests/unit/support/support.h"
 #include "vecna/model.h"
 
@@ -192,6 +192,146 @@ static void mistakes_are_refused(void **state) {
     assert_null(model);
 }
 
+/* ---- pictures ------------------------------------------------------------------------------------ */
+
+static const vecna_image_shape eyes = {6, 5, 3, 2, {2, 3}, WIDE};
+enum { TOWER = 27 * 2 + 2 + 18 * 3 + 3 + 4 * 3 * WIDE + WIDE, FILE_MOST = 16384 };
+
+/* A table and a tower of any numbers. */
+static vecna_model *make_pair(float tower[TOWER]) {
+    static float rows[PIECES * WIDE];
+    vecna_random random;
+    vecna_model *model = NULL;
+    size_t count;
+    assert_status(VECNA_OK, vecna_image_parameters(&eyes, &count, NULL));
+    assert_int_equal(TOWER, count);
+    vecna_random_seed(&random, 3, 0);
+    for (size_t i = 0; i < PIECES * WIDE; i++) {
+        rows[i] = (float)vecna_random_normal(&random);
+    }
+    for (size_t i = 0; i < TOWER; i++) {
+        tower[i] = (float)vecna_random_normal(&random);
+    }
+    const vecna_model_parts parts = {.vocabulary = LINES,
+                                     .vocabulary_bytes = strlen(LINES),
+                                     .rows = vecna_view_dense(rows, PIECES, WIDE),
+                                     .name = "eyes",
+                                     .shape = &eyes,
+                                     .tower = tower,
+                                     .scale = 31.25};
+    assert_status(VECNA_OK, vecna_model_of_parts(&parts, &model, NULL));
+    return model;
+}
+
+static size_t bytes_of(const vecna_model *model, char *bytes, size_t room) {
+    char path[] = "/tmp/vecna-model-XXXXXX";
+    close(mkstemp(path));
+    assert_status(VECNA_OK, vecna_model_save(model, path, NULL));
+    FILE *file = fopen(path, "rb");
+    const size_t count = fread(bytes, 1, room, file);
+    assert_true(count < room);
+    fclose(file);
+    unlink(path);
+    return count;
+}
+
+static void a_tower_goes_along(void **state) {
+    float tower[TOWER], a[2 * WIDE], b[2 * WIDE];
+    uint8_t pixels[2 * 6 * 5 * 3];
+    static char bytes[FILE_MOST];
+    vecna_model *back = NULL;
+    vecna_error err;
+    (void)state;
+    vecna_model *model = make_pair(tower);
+    for (size_t i = 0; i < sizeof pixels; i++) {
+        pixels[i] = (uint8_t)(i * 37);
+    }
+    const vecna_pictures pictures = {pixels, 2, 6, 5, 3};
+    const size_t count = bytes_of(model, bytes, sizeof bytes);
+    assert_status(VECNA_OK, vecna_model_parse(bytes, count, "x", NULL, &back, NULL));
+    const vecna_model_parts parts = vecna_model_parts_of(back);
+    assert_memory_equal(&eyes, vecna_model_about(back).shape, sizeof eyes);
+    assert_memory_equal(tower, parts.tower, sizeof tower);
+    assert_true(parts.scale == 31.25);
+    assert_status(VECNA_OK, vecna_image_embed(&eyes, tower, &pictures,
+                                              vecna_matrix_dense(a, 2, WIDE), NULL, NULL, NULL));
+    assert_status(VECNA_OK, vecna_model_embed_pictures(back, &pictures,
+                                                       vecna_matrix_dense(b, 2, WIDE), NULL, NULL));
+    assert_memory_equal(a, b, sizeof a);
+    vecna_model_free(back);
+    vecna_model_free(model);
+    world w;
+    make_world(&w);
+    model = distil(&w, VECNA_I8, NULL);
+    assert_null(vecna_model_about(model).shape);
+    assert_status(
+        VECNA_ERR_UNSUPPORTED,
+        vecna_model_embed_pictures(model, &pictures, vecna_matrix_dense(b, 2, WIDE), NULL, &err));
+    vecna_model_free(model);
+}
+
+/* The file with `from` changed to `to`, as long, and the checksum that the message names. */
+static void refuse(const char *bytes, size_t count, const char *from, const char *to,
+                   vecna_status wanted, const char *words) {
+    static char copy[FILE_MOST];
+    vecna_model *model = NULL;
+    vecna_error err;
+    char *at = NULL, *sum = NULL;
+    memcpy(copy, bytes, count);
+    assert_int_equal(strlen(from), strlen(to));
+    for (size_t i = 0; i + 16 < count; i++) {
+        at = memcmp(copy + i, from, strlen(from)) == 0 ? copy + i : at;
+        sum = memcmp(copy + i, "\"checksum\":\"", 12) == 0 ? copy + i + 12 : sum;
+    }
+    assert_non_null(at);
+    assert_non_null(sum);
+    memcpy(at, to, strlen(to));
+    if (vecna_model_parse(copy, count, "x", NULL, &model, &err) == VECNA_ERR_CHECKSUM) {
+        memcpy(sum, strstr(err.message, "checksum is ") + 12, 16);
+        (void)!vecna_model_parse(copy, count, "x", NULL, &model, &err);
+    }
+    assert_status(wanted, err.status);
+    if (!strstr(err.message, words)) {
+        fail_msg("\"%s\" does not say \"%s\"", err.message, words);
+    }
+}
+
+static void towers_that_do_not_fit_are_refused(void **state) {
+    static char bytes[FILE_MOST];
+    float tower[TOWER];
+    vecna_error err;
+    (void)state;
+    vecna_model *model = make_pair(tower), *other = NULL;
+    const size_t count = bytes_of(model, bytes, sizeof bytes);
+    refuse(bytes, count, "6x5x3", "6x5x1", VECNA_ERR_FORMAT, "image.stage1.weight");
+    refuse(bytes, count, "6x5x3", "4x5x3", VECNA_ERR_FORMAT, "image.head.weight");
+    refuse(bytes, count, "6x5x3", "9x5x3", VECNA_ERR_FORMAT, "too short");
+    refuse(bytes, count, "6x5x3", "6x5x2", VECNA_ERR_FORMAT, "channels");
+    refuse(bytes, count, "6x5x3", "6x5 3", VECNA_ERR_FORMAT, "HEIGHTxWIDTHxCHANNELS");
+    refuse(bytes, count, "6x5x3", "6x5x-", VECNA_ERR_FORMAT, "HEIGHTxWIDTHxCHANNELS");
+    refuse(bytes, count, "31.25", "-1.25", VECNA_ERR_VALUE, "scale");
+    refuse(bytes, count, "31.25", "nan  ", VECNA_ERR_FORMAT, "scale");
+    refuse(bytes, count, "image.stage2.bias", "image.stage9.bias", VECNA_ERR_FORMAT,
+           "does not");
+    refuse(bytes, count, "image.head.bias", "image.foot.bias", VECNA_ERR_FORMAT, "image.head.bias");
+    vecna_model_parts parts = vecna_model_parts_of(model);
+    float rows[PIECES * WIDE] = {0};
+    parts.rows = vecna_view_dense(rows, PIECES, WIDE);
+    vecna_image_shape shape = eyes;
+    parts.shape = &shape;
+    shape.dim = WIDE - 1;
+    assert_status(VECNA_ERR_DIM, vecna_model_of_parts(&parts, &other, &err));
+    shape.dim = WIDE;
+    tower[7] = NAN;
+    parts.tower = tower;
+    assert_status(VECNA_ERR_VALUE, vecna_model_of_parts(&parts, &other, &err));
+    tower[7] = 0;
+    parts.scale = INFINITY;
+    assert_status(VECNA_ERR_VALUE, vecna_model_of_parts(&parts, &other, &err));
+    assert_null(other);
+    vecna_model_free(model);
+}
+
 static vecna_status whole_road(void *user, const vecna_allocator *allocator, vecna_error *err) {
     world *w = user;
     const vecna_distill_options options = {.dim = 3, .steps = 2, .allocator = allocator};
@@ -207,7 +347,7 @@ static vecna_status whole_road(void *user, const vecna_allocator *allocator, vec
 }
 
 typedef struct file_bytes {
-    char data[8192];
+    char data[FILE_MOST];
     size_t count;
 } file_bytes;
 
@@ -227,6 +367,11 @@ static void survives_failing_memory(void **state) {
     file.count = saved(file.data, sizeof file.data);
     assert_survives_failing_memory(whole_road, &w);
     assert_survives_failing_memory(parse, &file);
+    float tower[TOWER];
+    vecna_model *model = make_pair(tower);
+    file.count = bytes_of(model, file.data, sizeof file.data);
+    vecna_model_free(model);
+    assert_survives_failing_memory(parse, &file);
 }
 
 int main(void) {
@@ -236,6 +381,8 @@ int main(void) {
         cmocka_unit_test(texts_without_known_pieces_are_zero),
         cmocka_unit_test(changed_files_are_refused),
         cmocka_unit_test(mistakes_are_refused),
+        cmocka_unit_test(a_tower_goes_along),
+        cmocka_unit_test(towers_that_do_not_fit_are_refused),
         cmocka_unit_test(survives_failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
