@@ -641,7 +641,7 @@ int train_clip(int argc, char **argv) {
         {"from", 0, OPTION_TEXT, &o.training.from, "MODEL",
          "start from this model, its tower of pictures too\n(the built-in one)"},
         {"batch", 0, OPTION_COUNT, &o.model.batch, "N",
-         "pairs that are each other's negatives (256)"},
+         "pairs that are each other's negatives (128)"},
         {"chunk", 0, OPTION_COUNT, &o.model.chunk, "N",
          "of them whose similarities are in memory at once (all)"},
         {"epochs", 0, OPTION_COUNT, &o.model.epochs, "N", "(30)"},

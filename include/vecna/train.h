@@ -421,7 +421,7 @@ typedef struct vecna_clip_options {
     vecna_image_shape
         shape;        /* of the pictures' tower; stages 0: vecna_image_shape_for the pictures.
                                 Its dim is the table's: that of `start`, or 256 */
-    size_t batch;     /* pairs that are each other's negatives; 0 means 256 */
+    size_t batch;     /* pairs that are each other's negatives; 0 means 128 */
     size_t chunk;     /* of them whose similarities are in memory at once; 0 means all */
     size_t epochs;    /* 0 means 30 */
     double rate;      /* of the tower and the temperature, Adam's largest step; 0 means 0.002. Rises

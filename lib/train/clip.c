@@ -22,7 +22,7 @@ static vecna_clip_options settle(const vecna_clip_options *options, const vecna_
     if (o.shape.stages == 0)
         o.shape = vecna_image_shape_for(p->height, p->width, p->channels, dim);
     o.shape.dim = dim;
-    o.batch = o.batch ? o.batch : 256;
+    o.batch = o.batch ? o.batch : 128;
     o.batch = o.batch < d->pairs ? o.batch : d->pairs;
     o.epochs = o.epochs ? o.epochs : 30;
     o.rate = o.rate > 0 ? o.rate : 0.002;
