@@ -311,8 +311,7 @@ static void towers_that_do_not_fit_are_refused(void **state) {
     refuse(bytes, count, "6x5x3", "6x5x-", VECNA_ERR_FORMAT, "HEIGHTxWIDTHxCHANNELS");
     refuse(bytes, count, "31.25", "-1.25", VECNA_ERR_VALUE, "scale");
     refuse(bytes, count, "31.25", "nan  ", VECNA_ERR_FORMAT, "scale");
-    refuse(bytes, count, "image.stage2.bias", "image.stage9.bias", VECNA_ERR_FORMAT,
-           "does not");
+    refuse(bytes, count, "image.stage2.bias", "image.stage9.bias", VECNA_ERR_FORMAT, "does not");
     refuse(bytes, count, "image.head.bias", "image.foot.bias", VECNA_ERR_FORMAT, "image.head.bias");
     vecna_model_parts parts = vecna_model_parts_of(model);
     float rows[PIECES * WIDE] = {0};
