@@ -106,6 +106,8 @@ typedef struct vni_change {
     char words[96];         /* for the header: "pad 384 to 1536" */
 } vni_change;
 
+/* Dimension of what the way makes of rows of source_dim. */
+size_t vni_way_dim(const vni_way *way, size_t source_dim);
 /* What the way makes of rows of source_dim when `asked` dimensions are wanted (0: not said). *out holds its
  * adapter until it is dropped: other plans may come while this one is at work in another thread.
  * Errors: VECNA_ERR_DIM when the way does not take the dimension (the upstream's fault: 502);

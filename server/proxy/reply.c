@@ -251,13 +251,19 @@ static int wants_confidence(const vni_job *job) {
              vni_text_is_nocase(vni_exchange_field(job->exchange, "x-vecna-confidence"), "yes")));
 }
 
+/* Ollama gives what it has when more is asked for. */
+static size_t asked_dim(const vni_job *job) {
+    int more = job->request.dim >= vni_way_dim(job->way, job->dim);
+    return more && job->request.endpoint == VECNA_WIRE_OLLAMA_EMBED ? 0 : job->request.dim;
+}
+
 /* What is going to be done, and room for it. */
 static int plan_out(vni_job *job, vecna_error *err, vecna_wire_failure_class *category) {
     job->normalize =
         job->way->config.normalize && !job->request.unnormalized &&
         (job->exchange == NULL || vecna_wire_endpoint_normalizes(job->request.endpoint));
     vecna_status status =
-        vni_way_plan(job->generation, job->way, job->dim, job->request.dim, &job->change, err);
+        vni_way_plan(job->generation, job->way, job->dim, asked_dim(job), &job->change, err);
     *category = status == VECNA_ERR_ARGUMENT                           ? VECNA_WIRE_INVALID
                 : status == VECNA_ERR_DIM || status == VECNA_ERR_VALUE ? VECNA_WIRE_UPSTREAM
                                                                        : VECNA_WIRE_INTERNAL;

@@ -606,9 +606,7 @@ void vni_proxy_map_at(const vni_proxy *proxy, size_t index, vni_map_view *out) {
     out->target = proxy->current->pool->targets[way->target].options.name;
     out->kind = way->learned ? "learned" : kinds[way->config.type];
     out->source_dim = source;
-    out->target_dim = way->learned                           ? way->info.target_dim
-                      : way->config.type != VNI_ADAPTER_NONE ? way->config.target_dim
-                                                             : source;
+    out->target_dim = vni_way_dim(way, source);
     out->verdict = way->learned ? vecna_verdict_name(way->info.verdict) : "";
 }
 

@@ -97,9 +97,15 @@ static void describe(const vni_way *way, size_t source, size_t full, const vni_c
                  change->dim);
 }
 
+size_t vni_way_dim(const vni_way *way, size_t source_dim) {
+    return way->learned                           ? way->info.target_dim
+           : way->config.type != VNI_ADAPTER_NONE ? way->config.target_dim
+                                                  : source_dim;
+}
+
 vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t source_dim, size_t asked,
                           vni_change *out, vecna_error *err) {
-    vni_change change = {source_dim, source_dim, 0, NULL, ""};
+    vni_change change = {source_dim, vni_way_dim(way, source_dim), 0, NULL, ""};
     vecna_status status = VECNA_OK;
     size_t full;
     if (way->learned && source_dim != way->info.source_dim)
@@ -110,12 +116,8 @@ vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t sourc
         return vecna_error_set(err, VECNA_ERR_DIM, -1,
                                "gives %zu dimensions; source_dim of %s is %zu", source_dim,
                                way->name, way->config.source_dim);
-    if (way->learned) {
-        change.dim = way->info.target_dim;
-    } else if (way->config.type != VNI_ADAPTER_NONE) {
-        change.dim = way->config.target_dim;
+    if (way->learned == NULL && way->config.type != VNI_ADAPTER_NONE)
         status = make_adapter(generation, way, source_dim, err);
-    }
     full = change.dim;
     if (status == VECNA_OK)
         status = plan_dimensions(generation, way, asked, &change, err);

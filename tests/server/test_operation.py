@@ -63,6 +63,9 @@ def test_dimensions_of_a_matryoshka_model(tmp_path):
             assert vectors[0] == pytest.approx(cut / numpy.linalg.norm(cut), abs=1e-6)
             assert headers["x-vecna-change"] == "none; cut 64 to 16"
             assert vecna.ask("/v1/embeddings", {"model": "m", "input": "x", "dimensions": 65})[0] == 400
+            for asked, given in ((16, 16), (64, 64), (65, 64), (0, 64)):  # Ollama gives what it has
+                status, _, body = vecna.ask("/api/embed", {"model": "m", "input": "x", "dimensions": asked})
+                assert status == 200 and len(body["embeddings"][0]) == given
             status, _, body = vecna.ask("/v1/embeddings", {"model": "m", "input": "x", "dimensions": 0})
             assert status == 400 and body["error"]["param"] == "dimensions"
 
@@ -117,9 +120,11 @@ def test_keys_in_four_places_with_limits(tmp_path):
             assert vecna.ask("/v1/embeddings", body, headers={"x-goog-api-key": "secret-1"})[0] == 200
             assert vecna.ask("/v1/embeddings?key=secret-1", body)[0] == 200
             assert vecna.ask("/metrics")[0] == 401 and vecna.ask("/healthz")[0] == 200
+            assert len(up.inputs()) == 1 # of four, for one key
             two = {"Authorization": "Bearer secret-2"}
             assert vecna.ask("/v1/embeddings", body, headers=two)[0] == 403
             assert vecna.ask("/map/small/v1/embeddings", body, headers=two)[0] == 200
+            assert len(up.inputs()) == 2 # one client learns nothing of what another has asked
             assert vecna.ask("/map/small/v1/embeddings", body, headers=two)[0] == 200
             status, headers, _ = vecna.ask("/map/small/v1/embeddings", body, headers=two)
             assert status == 429 and 1 <= int(headers["retry-after"]) <= 60

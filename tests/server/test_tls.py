@@ -142,3 +142,16 @@ def test_certificates_that_cannot_be_used(tmp_path, spoil, words):
     with Upstream(dim=16) as up:
         vecna = Served("--listen", "127.0.0.1:0", "--config", config(tmp_path, up), ready=False)
         assert words in vecna.stop(status=1)
+
+
+def test_a_server_that_nobody_vouches_for_is_not_asked(tmp_path):
+    """Upstreams over https: a certificate of its own making is as good as none."""
+    cert, key = certificate(tmp_path, "upstream")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with Upstream(dim=16) as up:
+        up.server.socket = context.wrap_socket(up.server.socket, server_side=True)
+        with serving("--upstream", f"https://127.0.0.1:{up.port}", "--model", "m", "--api-key", "secret") as vecna:
+            status, _, body = vecna.ask("/v1/embeddings", {"model": "m", "input": "x"})
+            assert status in (502, 503) and "certificate" in body["error"]["message"], body
+        assert up.requests == []
