@@ -376,7 +376,8 @@ static size_t best_rows(const analogy_job *job, const term *terms, size_t count,
 
 static int print_answers(const analogy_job *job, const float *distances, const size_t *rows,
                          size_t count) {
-    static const char *const headers[] = {"word", "cosine"};
+    bool products = job->options->method == VECNA_ANALOGY_MUL;
+    const char *const headers[] = {"word", products ? "score" : "cosine"};
     vecna_json_writer json;
     table t;
     if (!job->options->common.json) {
@@ -385,7 +386,7 @@ static int print_answers(const analogy_job *job, const float *distances, const s
             table_cell(&t, "%s",
                        job->common.vectors.words[rows[i]] ? job->common.vectors.words[rows[i]]
                                                           : "");
-            table_cell(&t, "%.4f", 1 - (double)distances[rows[i]]);
+            table_cell(&t, "%.4f", (products ? 0 : 1) - (double)distances[rows[i]]);
         }
         table_print(&t, stdout, "");
         return EXIT_DONE;
@@ -400,8 +401,8 @@ static int print_answers(const analogy_job *job, const float *distances, const s
         vecna_json_write_string(&json, job->common.vectors.words[rows[i]]);
         vecna_json_write_key(&json, "row");
         vecna_json_write_u64(&json, rows[i]);
-        vecna_json_write_key(&json, "cosine");
-        vecna_json_write_f64(&json, 1 - (double)distances[rows[i]]);
+        vecna_json_write_key(&json, headers[1]);
+        vecna_json_write_f64(&json, (products ? 0 : 1) - (double)distances[rows[i]]);
         vecna_json_write_object_end(&json);
     }
     vecna_json_write_array_end(&json);
@@ -409,19 +410,13 @@ static int print_answers(const analogy_job *job, const float *distances, const s
     return print_json(&json, stdout);
 }
 
-static int answer_words(analogy_job *job, const char *const *words, size_t count) {
+/* 3CosAdd: the cosine distance to the sum of unit rows. */
+static vecna_status rank_by_sum(const analogy_job *job, const term *terms, size_t count,
+                                float *distances, vecna_error *err) {
     vecna_view vectors = lookup_vectors(&job->common.lookup);
-    term terms[TERMS_MOST];
-    size_t term_count = 0, found, k = job->options->k;
-    size_t *rows = malloc((k + 1) * sizeof *rows);
     float *query = calloc(vectors.dim + 1, sizeof *query);
-    float *distances = malloc((vectors.rows + 1) * sizeof *distances);
-    vecna_error err;
-    vecna_status status = rows && query && distances
-                              ? parse_terms(job, words, count, terms, &term_count, &err)
-                              : no_memory(&err);
-    int exit_status;
-    for (size_t i = 0; status == VECNA_OK && i < term_count; i++) {
+    vecna_status status = query ? VECNA_OK : no_memory(err);
+    for (size_t i = 0; status == VECNA_OK && i < count; i++) {
         const float *row = vectors.data + terms[i].row * vectors.stride;
         double norm = vecna_metric_norm(row, vectors.dim);
         for (size_t d = 0; norm > 0 && d < vectors.dim; d++)
@@ -429,7 +424,52 @@ static int answer_words(analogy_job *job, const char *const *words, size_t count
     }
     if (status == VECNA_OK)
         status = vecna_metric_rows(VECNA_METRIC_COSINE, query, vecna_vectors_of(vectors), distances,
-                                   &err);
+                                   err);
+    free(query);
+    return status;
+}
+
+/* 3CosMul of any number of words: the product of (1 + cos) / 2 for words with a plus, divided by that
+ * of words with a minus; negative, since the lowest is the best here. */
+static vecna_status rank_by_product(const analogy_job *job, const term *terms, size_t count,
+                                    float *distances, vecna_error *err) {
+    vecna_view vectors = lookup_vectors(&job->common.lookup);
+    double epsilon = job->options->epsilon > 0 ? job->options->epsilon : 0.001;
+    float *to_term = malloc((vectors.rows + 1) * sizeof *to_term);
+    float *divisors = malloc((vectors.rows + 1) * sizeof *divisors);
+    vecna_status status = to_term && divisors ? VECNA_OK : no_memory(err);
+    for (size_t row = 0; status == VECNA_OK && row < vectors.rows; row++)
+        distances[row] = divisors[row] = 1;
+    for (size_t i = 0; status == VECNA_OK && i < count; i++) {
+        float *product = terms[i].sign > 0 ? distances : divisors;
+        status =
+            vecna_metric_rows(VECNA_METRIC_COSINE, vectors.data + terms[i].row * vectors.stride,
+                              vecna_vectors_of(vectors), to_term, err);
+        for (size_t row = 0; status == VECNA_OK && row < vectors.rows; row++)
+            product[row] *= 1 - to_term[row] / 2;
+    }
+    for (size_t row = 0; status == VECNA_OK && row < vectors.rows; row++)
+        distances[row] = -(float)((double)distances[row] / ((double)divisors[row] + epsilon));
+    free(to_term);
+    free(divisors);
+    return status;
+}
+
+static int answer_words(analogy_job *job, const char *const *words, size_t count) {
+    vecna_view vectors = lookup_vectors(&job->common.lookup);
+    term terms[TERMS_MOST];
+    size_t term_count = 0, found, k = job->options->k;
+    size_t *rows = malloc((k + 1) * sizeof *rows);
+    float *distances = malloc((vectors.rows + 1) * sizeof *distances);
+    vecna_error err;
+    vecna_status status = rows && distances
+                              ? parse_terms(job, words, count, terms, &term_count, &err)
+                              : no_memory(&err);
+    int exit_status;
+    if (status == VECNA_OK)
+        status = job->options->method == VECNA_ANALOGY_MUL
+                     ? rank_by_product(job, terms, term_count, distances, &err)
+                     : rank_by_sum(job, terms, term_count, distances, &err);
     if (status != VECNA_OK) {
         exit_status = fail_with(&err);
     } else {
@@ -437,7 +477,6 @@ static int answer_words(analogy_job *job, const char *const *words, size_t count
         exit_status = print_answers(job, distances, rows, found);
     }
     free(rows);
-    free(query);
     free(distances);
     return exit_status;
 }

@@ -9,7 +9,8 @@
 #   glove      stanfordnlp/GloVe, -Ofast
 #   pWord2Vec  IntelLabs/pWord2Vec, -Ofast, its matrix products by OpenBLAS (PyPI's scipy-openblas32)
 #   node2vec   snap-stanford/snap, examples/node2vec, -O3
-#   gensim     from PyPI
+#   gensim, scikit-learn, openTSNE, pecanpy  from PyPI
+# koan (Bloomberg) is measured where FOLDER has it as koan.bin.
 set -u
 [ $# -eq 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
 mkdir -p "$1" && cd "$1" || exit 1
@@ -21,7 +22,7 @@ built() { [ -x "$1" ] && echo "$1: ready" || echo "$1: was not built"; }
 fast=(-Ofast -march=native -funroll-loops -w)
 
 if [ ! -x venv/bin/python ]; then
-    python3 -m venv venv && venv/bin/pip install -q --disable-pip-version-check gensim scipy-openblas32
+    python3 -m venv venv && venv/bin/pip install -q --disable-pip-version-check gensim scipy-openblas32 scikit-learn openTSNE pecanpy
 fi
 
 source_of tmikolov/word2vec &&

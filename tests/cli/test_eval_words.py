@@ -1,5 +1,6 @@
 """vecna eval analogy and similarity against the float64 reference, scipy and gensim."""
 
+import json
 import sys
 
 import numpy
@@ -126,6 +127,37 @@ def test_real_vectors_and_judgements(vecna, shared):
     got = vecna("eval", "analogy", shared / "words" / "glove6b-top40k.100.npy", shared / "eval" / "questions-words.txt",
                 "--json").json()
     assert got["total"]["asked"] == 16880 and got["total"]["right"] in range(10985, 10992)
+
+
+GENSIM = ROOT / "tests" / "vectors" / "gensim"  # made by tests/reference/gensim_cases.py
+
+
+@pytest.mark.parametrize("method, options, key", [("add", (), "cosine"), ("mul", ("--epsilon", "1e-6"), "score")])
+def test_answers_are_those_of_gensim(vecna, method, options, key):
+    """The five best, in order, and what they score to 1e-6: gensim computes in float32."""
+    for case in json.loads((GENSIM / "gensim.json").read_text())["answers"]:
+        a, b, c = case["words"]
+        got = vecna("eval", "analogy", GENSIM / "vectors.txt", b, "-", a, "+", c, "-k", 5, "--method", method, *options, "--json").json()["answers"]
+        assert [one["word"] for one in got] == [word for word, _ in case[method]]
+        assert all(abs(one[key] - score) < 1e-6 * max(1, score) for one, (_, score) in zip(got, case[method]))
+
+
+@pytest.mark.parametrize("restrict", [100, 150])
+def test_analogies_count_as_gensim_counts(vecna, restrict):
+    expected = json.loads((GENSIM / "gensim.json").read_text())["analogies"][str(restrict)]
+    got = vecna("eval", "analogy", GENSIM / "vectors.txt", GENSIM / "questions.txt", "--restrict-vocab", restrict, "--json").json()
+    assert {one["name"]: one["right"] for one in got["sections"]} == {k: v for k, v in expected["right"].items() if k != "Total accuracy"}
+    assert {one["name"]: one["asked"] for one in got["sections"]} == {k: v for k, v in expected["asked"].items() if k != "Total accuracy"}
+    assert got["total"]["right"] == expected["right"]["Total accuracy"] and got["total"]["asked"] == expected["asked"]["Total accuracy"]
+    assert abs(got["accuracy"]["value"] - expected["accuracy"]) < 1e-6
+
+
+def test_word_pairs_as_gensim_judges_them(vecna):
+    expected = json.loads((GENSIM / "gensim.json").read_text())["pairs"]
+    got = vecna("eval", "similarity", GENSIM / "vectors.txt", GENSIM / "pairs.tsv", "--json").json()
+    assert abs(got["cosine"]["pearson"]["value"] - expected["pearson"]) < 1e-6
+    assert abs(got["cosine"]["spearman"]["value"] - expected["spearman"]) < 1e-6
+    assert abs(100 * got["unknown"] / got["pairs"] - expected["unknown_per_cent"]) < 1e-6
 
 
 @pytest.mark.parametrize("arguments, status, words", [
