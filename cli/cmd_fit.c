@@ -16,7 +16,7 @@
 typedef struct fit_options {
     const char *out;
     int method, role, pair_by;
-    double lambda, share, exponent, min_retention, duplicate_cosine, temperature, correction;
+    double lambda, share, exponent, min_retention, duplicate_cosine, temperature, correction, means;
     size_t rank, neighbours, threads, resamples;
     uint64_t seed;
     const char *texts, *source_name, *target_name;
@@ -116,9 +116,9 @@ static int show_progress(void *user, const char *stage, double done) {
     return 0;
 }
 
-/* The word of METHOD_WORDS; between family and memory stands a method that is no choice. */
+/* The word of METHOD_WORDS. */
 static vecna_method method_of(const fit_options *o) {
-    return o->method > VECNA_METHOD_FAMILY ? VECNA_METHOD_MEMORY : (vecna_method)o->method;
+    return (vecna_method)(o->method < VECNA_METHOD_GIVEN ? o->method : o->method + 1);
 }
 
 /* Numbers that were not given are NaN here, and 0 to the library. */
@@ -140,6 +140,7 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     options.recipe.neighbours = o->neighbours;
     options.recipe.temperature = or_zero(o->temperature);
     options.recipe.correction = or_zero(o->correction);
+    options.recipe.means = or_zero(o->means);
     options.recipe.rank = o->rank;
     options.queries.source = vecna_matrix_view(job->queries_source.vectors);
     options.queries.target = vecna_matrix_view(job->queries_target.vectors);
@@ -266,9 +267,17 @@ static int check_numbers(const usage *use, const fit_options *o) {
     const bool has_lambda = method == VECNA_METHOD_AUTO || method >= VECNA_METHOD_RIDGE;
     if (!isnan(o->lambda) && !has_lambda)
         return usage_error(use, "a rotation has no --lambda; it is of ridge, reduced-rank, "
-                                "blend, family and memory");
-    if (!isnan(o->share) && method != VECNA_METHOD_BLEND && method != VECNA_METHOD_MEMORY)
-        return usage_error(use, "--share goes with --method blend or memory");
+                                "blend, blend-plain, family and memory");
+    if (!isnan(o->share) && method != VECNA_METHOD_BLEND && method != VECNA_METHOD_MEMORY &&
+        method != VECNA_METHOD_BLEND_PLAIN)
+        return usage_error(use, "--share goes with --method blend, blend-plain or memory");
+    if (!isnan(o->means) && (method == VECNA_METHOD_AUTO || method == VECNA_METHOD_MEMORY))
+        return usage_error(use,
+                           "--means goes with a --method other than auto, which chooses it, and "
+                           "memory");
+    if (o->means <= 0 || o->means > 1)
+        return usage_error(use,
+                           "--means is above 0 and at most 1, which is usual; 0.5 suits queries");
     if ((o->neighbours || !isnan(o->temperature) || !isnan(o->correction)) &&
         method != VECNA_METHOD_MEMORY)
         return usage_error(use,
@@ -332,6 +341,7 @@ int command_fit(int argc, char **argv) {
                      .exponent = NAN,
                      .temperature = NAN,
                      .correction = NAN,
+                     .means = NAN,
                      .min_retention = NAN,
                      .duplicate_cosine = NAN};
     const option options[] = {
@@ -341,7 +351,7 @@ int command_fit(int argc, char **argv) {
         {"method", 0, OPTION_CHOICE, &o.method, METHOD_WORDS, "auto chooses by held-out retrieval"},
         {"lambda", 0, OPTION_NUMBER, &o.lambda, "X",
          "ridge penalty, in units of the mean variance"},
-        {"share", 0, OPTION_NUMBER, &o.share, "X", "blend, memory: share of the rotation, 0 to 1"},
+        {"share", 0, OPTION_NUMBER, &o.share, "X", "blends, memory: share of the rotation, 0 to 1"},
         {"exponent", 0, OPTION_NUMBER, &o.exponent, "X", "family: 0 rotation .. 1 ridge"},
         {"rank", 0, OPTION_COUNT, &o.rank, "N", "reduced-rank: directions kept"},
         {"neighbours", 0, OPTION_COUNT, &o.neighbours, "N",
@@ -350,6 +360,8 @@ int command_fit(int argc, char **argv) {
          "memory: of the softmax over their cosines"},
         {"correction", 0, OPTION_NUMBER, &o.correction, "X",
          "memory: share of what they say, above 0 to 2"},
+        {"means", 0, OPTION_NUMBER, &o.means, "X",
+         "share of both means that is removed and added (1;\nauto tries 0.5 for queries)"},
         {"min-retention", 0, OPTION_NUMBER, &o.min_retention, "X",
          "least retention for PASS, below it exit 3 (0.6 with\njudged queries, 0.4 by neighbours)"},
         {"keep-length", 0, OPTION_FLAG, &o.keep_length, NULL,

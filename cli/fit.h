@@ -5,10 +5,10 @@
 #include "cli/cli.h"
 #include "vecna/translate.h"
 
-/* The words of --method, in the order of vecna_method. */
+/* The words of --method, in the order of vecna_method without `given`, which is no choice. */
 #define METHOD_WORDS                                                                               \
     "auto|procrustes|procrustes-ls|procrustes-radius|procrustes-diagonal|ridge|reduced-rank|"      \
-    "blend|family|memory"
+    "blend|family|memory|blend-plain"
 
 enum { ROLE_NOT_GIVEN = -1 };
 

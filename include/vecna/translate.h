@@ -24,7 +24,8 @@ extern "C" {
 /* ---- methods ------------------------------------------------------------------------------- */
 
 /* Code, name in files and reports, sentence. Codes are appended, never reused. All but `auto` are
- * centred: means are removed before and the target's mean is added after. */
+ * centred: means are removed before and the target's mean is added after, or the share of both that
+ * a recipe says. */
 #define VECNA_METHOD_LIST(X)                                                                       \
     X(0, AUTO, "auto", "chosen by held-out retrieval")                                             \
     X(1, PROCRUSTES, "procrustes", "the rotation nearest to the pairs")                            \
@@ -36,7 +37,8 @@ extern "C" {
     X(7, BLEND, "blend", "share * scaled rotation + (1 - share) * ridge")                          \
     X(8, FAMILY, "family", "between rotation (exponent 0) and ridge (exponent 1)")                 \
     X(9, GIVEN, "given", "weights that were found elsewhere: vecna_map_from_weights")              \
-    X(10, MEMORY, "memory", "blend, corrected by what it gets wrong on the nearest pairs")
+    X(10, MEMORY, "memory", "blend, corrected by what it gets wrong on the nearest pairs")         \
+    X(11, BLEND_PLAIN, "blend-plain", "share * unscaled rotation + (1 - share) * ridge")
 
 typedef enum vecna_method {
 #define VECNA_METHOD_ENUM(code, name, text, sentence) VECNA_METHOD_##name = code,
@@ -44,7 +46,7 @@ typedef enum vecna_method {
 #undef VECNA_METHOD_ENUM
 } vecna_method;
 
-enum { VECNA_METHODS = 11 };
+enum { VECNA_METHODS = 12 };
 
 /* "ridge", and its sentence; "unknown" for others. Static. */
 VECNA_API const char *vecna_method_name(vecna_method method);
@@ -62,15 +64,15 @@ VECNA_API const char *vecna_role_name(vecna_role role);
 /* A method with its numbers; those that it does not use are 0. */
 typedef struct vecna_recipe {
     vecna_method method;
-    double
-        lambda; /* ridge, reduced-rank, blend, family, memory: in units of the mean source variance */
-    double share;       /* blend, memory: of the rotation, 0 .. 1 */
+    double lambda;      /* of all but rotations, in units of the mean source variance */
+    double share;       /* blend, blend-plain, memory: of the rotation, 0 .. 1 */
     double exponent;    /* family: 0 .. 1 */
     size_t rank;        /* reduced-rank: directions kept */
     size_t neighbours;  /* memory: pairs that correct a row, at most 64 */
     double temperature; /* memory: of the softmax over their cosines, 1e-6 .. 1e6 */
     double
         correction; /* memory: share of their residuals, times the cosine of the nearest; 0 .. 2 */
+    double means;   /* share of both means that is removed and added, 0 .. 1; 0 stands for 1 */
 } vecna_recipe;
 
 enum { VECNA_RECIPE_NAME_BYTES = 96 };

@@ -298,6 +298,7 @@ vecna_status vni_block_to_map(const vni_basis *basis, const double *block, vni_m
     const size_t q = basis->target_dim;
     const double *source_mean = means.source ? means.source : basis->source_mean;
     const double *target_mean = means.target ? means.target : basis->target_mean;
+    const double share = means.share > 0 ? means.share : 1;
     vni_dense vectors = {basis->vectors, p, basis->rank};
     vni_dense product = {vecna_allocate(basis->allocator, p * q, sizeof(double)), p, q};
     /* a read-only view of block: vni_dense is one type for both sides of a product */
@@ -318,7 +319,7 @@ vecna_status vni_block_to_map(const vni_basis *basis, const double *block, vni_m
         for (size_t i = 0; i < p; i++) {
             shift += source_mean[i] * product.data[i * q + j];
         }
-        bias[j] = (float)(target_mean[j] - shift);
+        bias[j] = (float)(share * (target_mean[j] - shift));
     }
     for (size_t i = 0; i < p * q; i++) {
         weights[i] = (float)product.data[i];

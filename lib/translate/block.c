@@ -13,6 +13,7 @@ vecna_status vni_block(const vni_basis *basis, const vecna_recipe *recipe, doubl
         [VECNA_METHOD_BLEND] = vni_block_blend,
         [VECNA_METHOD_FAMILY] = vni_block_family,
         [VECNA_METHOD_MEMORY] = vni_block_blend, /* its base */
+        [VECNA_METHOD_BLEND_PLAIN] = vni_block_blend,
     };
     if ((unsigned)recipe->method >= VECNA_METHODS || !table[recipe->method]) {
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1, "method %d cannot be fitted",

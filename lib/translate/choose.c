@@ -8,9 +8,12 @@
  * This criterion sees held-out documents, not real queries, and overrates regression for them
  * (docs/translators.md). So one recipe stands for each role unless the evidence against it is
  * strong. For documents it is the blend of 0.6 rotation and ridge with lambda by held-out cosine,
- * against four standard errors of the paired difference; for queries the plain rotation, against
- * one standard error and 0.01. With these no judged set fell under the better of Procrustes and
- * ridge by more than its interval. */
+ * against four standard errors of the paired difference. For queries it is the plain rotation about
+ * half of both means, since queries lie elsewhere than documents and nobody knows where; only what
+ * keeps an unscaled rotation may take its place. Every method may, against one standard error and
+ * 0.01, when a sample of queries asks, or when regression finds held-out rows nearly whole: then
+ * there is little that queries could miss. With these no judged set fell under the better of
+ * Procrustes and ridge by more than its interval. */
 #include "translate/choose_impl.h"
 
 #include <math.h>
@@ -20,10 +23,14 @@ enum { ROWS_ALONE = 16 /* with a prior: fewer own pairs choose nothing */ };
 
 static const vni_evidence for_documents = {4, 0};
 static const vni_evidence for_queries = {1, 0.01};
+static const vni_evidence for_whole_means = {1, 0.01};
+static const vni_evidence for_blends = {1, 0.005};
+static const vni_evidence for_shares = {2, 0};  /* of a blend: its kind is settled */
 static const vni_evidence for_numbers = {1, 0}; /* only a method's numbers are chosen */
 static const vni_evidence for_nothing = {HUGE_VAL, HUGE_VAL};
 
 #define SAME_GEOMETRY 0.99 /* centred cosine from which a plain rotation is all there is */
+#define NEARLY_WHOLE 0.95  /* centred cosine of ridge from which regression suits queries too */
 
 /* The lambda of best held-out cosine among ridges tried so far; smoother than retrieval. */
 static double lambda_by_cosine(const vni_comparison *c) {
@@ -51,6 +58,7 @@ static vecna_status try_method(vni_comparison *c, vecna_recipe given, double lam
     recipe.lambda = given.lambda > 0 ? given.lambda : lambda;
     switch (given.method) {
     case VECNA_METHOD_BLEND:
+    case VECNA_METHOD_BLEND_PLAIN:
         for (size_t i = 0; i < (given.share > 0 ? 1 : 3) && !status; i++) {
             recipe.share = given.share > 0 ? given.share : shares[i];
             /* beyond these the blend was never better (docs/translators.md) */
@@ -123,60 +131,120 @@ size_t vni_choose_settle(vni_comparison *c, size_t standing, size_t first,
     return chosen;
 }
 
-static vecna_status compare_all(vni_comparison *c, size_t *chosen, vecna_error *err) {
-    const vecna_recipe given = c->fit->options->recipe;
-    const int automatic = given.method == VECNA_METHOD_AUTO;
-    vecna_status status = VECNA_OK;
-    double lambda = given.lambda;
+/* 1 when held-out rows agree with the plain rotation, which was tried last, so well that nothing is left
+ * for regression to learn; the rotation is chosen then. */
+static int is_one_geometry(vni_comparison *c, size_t *chosen) {
+    if (vni_comparison_cosine(c, 1) < SAME_GEOMETRY) {
+        return 0;
+    }
+    *chosen = find_recipe(c, VECNA_METHOD_PROCRUSTES);
+    vni_choose_settle(c, *chosen, 0, &for_nothing);
+    return 1;
+}
+
+/* Every method, by what stands for the role. */
+static vecna_status compare_methods(vni_comparison *c, double lambda, const vni_evidence *needed,
+                                    size_t *chosen, vecna_error *err) {
     const int role_query = c->fit->options->role == VECNA_ROLE_QUERY;
-    const vni_evidence *needed = !automatic   ? &for_numbers
-                                 : role_query ? &for_queries
-                                              : &for_documents;
-    if (c->fit->pairs.prior.statistics && c->queries < VNI_CHOOSE_QUERIES_LEAST) {
-        needed = &for_nothing; /* a handful of own pairs chooses nothing */
-    }
-    if (!(given.lambda > 0)) { /* the path: 1e-4 .. 1e2, half decades */
-        for (int i = 0; i < VNI_CHOOSE_LAMBDAS && !status; i++) {
-            vecna_recipe ridge = {.method = VECNA_METHOD_RIDGE, .lambda = pow(10, -4 + 0.5 * i)};
-            status = vni_choose_try(c, ridge, err);
+    const int last = role_query ? VECNA_METHOD_BLEND_PLAIN : VECNA_METHOD_FAMILY;
+    vecna_status status = VECNA_OK;
+    size_t standing = 0;
+    for (int m = VECNA_METHOD_PROCRUSTES; m <= last && !status; m++) {
+        const size_t first = c->candidate_count;
+        if (m == VECNA_METHOD_GIVEN || m == VECNA_METHOD_MEMORY) {
+            continue; /* nothing to fit, and what comes after all others */
         }
-        lambda = lambda_by_cosine(c);
-    }
-    if (automatic) {
-        for (int m = VECNA_METHOD_PROCRUSTES; m <= VECNA_METHOD_FAMILY && !status; m++) {
-            vecna_recipe recipe = {.method = (vecna_method)m};
-            status = try_method(c, recipe, lambda, err);
-            if (!status && m == VECNA_METHOD_PROCRUSTES &&
-                vni_comparison_cosine(c, 1) >= SAME_GEOMETRY) {
-                *chosen = find_recipe(c, VECNA_METHOD_PROCRUSTES);
-                vni_choose_settle(c, *chosen, 0, &for_nothing);
-                return VECNA_OK; /* one geometry: nothing is left for regression to learn */
-            }
+        status = try_method(c, (vecna_recipe){.method = (vecna_method)m}, lambda, err);
+        if (!status && m == VECNA_METHOD_PROCRUSTES && is_one_geometry(c, chosen)) {
+            return VECNA_OK;
         }
-    } else if (!status) {
-        if (given.method != VECNA_METHOD_RIDGE || given.lambda > 0) {
-            c->candidate_count = 0; /* the path has given its lambda */
+        if (!status && m == (role_query ? VECNA_METHOD_PROCRUSTES : VECNA_METHOD_BLEND)) {
+            standing = vni_choose_settle(
+                c, first, first,
+                m == VECNA_METHOD_BLEND && needed != &for_nothing ? &for_shares : &for_nothing);
         }
-        status = try_method(c, given, lambda, err);
     }
     if (status) {
         return status;
     }
-    size_t standing = 0;
-    if (automatic) {
-        standing = find_recipe(c, role_query ? VECNA_METHOD_PROCRUSTES : VECNA_METHOD_BLEND);
-    } else if (given.method == VECNA_METHOD_RIDGE) {
-        for (size_t i = 0; i < c->candidate_count; i++) {
-            standing = c->candidates[i].recipe.lambda == lambda ? i : standing;
-        }
-    }
     *chosen = vni_choose_settle(c, standing, 0, needed);
-    if (automatic && c->remembers) {
+    if (c->remembers) {
         vecna_recipe base = c->candidates[find_recipe(c, VECNA_METHOD_BLEND)].recipe;
         base.share = 0; /* of the numbers, lambda is the blend's */
         status = vni_choose_memories(c, base, err);
         *chosen = status ? *chosen : vni_choose_between(c, *chosen, standing);
     }
+    return status;
+}
+
+/* Queries of which nothing is known: held-out rows ask in their place, and say how much of the means
+ * and of the rotation is safe, no more. */
+static vecna_status compare_for_unseen(vni_comparison *c, double lambda, int decides,
+                                       size_t *chosen, vecna_error *err) {
+    static const double shares[] = {0.8, 0.6, 0.4};
+    const size_t whole = c->candidate_count;
+    vecna_recipe recipe = {.method = VECNA_METHOD_PROCRUSTES};
+    vecna_status status = vni_choose_try(c, recipe, err);
+    if (!status && is_one_geometry(c, chosen)) {
+        return VECNA_OK;
+    }
+    recipe.means = 0.5;
+    status = status ? status : vni_choose_try(c, recipe, err);
+    if (status) {
+        return status;
+    }
+    const size_t standing =
+        vni_choose_settle(c, whole + 1, whole, decides ? &for_whole_means : &for_nothing);
+    const size_t blends = c->candidate_count;
+    recipe = (vecna_recipe){.method = VECNA_METHOD_BLEND_PLAIN,
+                            .lambda = lambda,
+                            .means = c->candidates[standing].recipe.means};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares && !status; i++) {
+        recipe.share = shares[i];
+        status = vni_choose_try(c, recipe, err);
+    }
+    if (!status) {
+        *chosen = vni_choose_settle(c, standing, blends, decides ? &for_blends : &for_nothing);
+    }
+    return status;
+}
+
+static vecna_status compare_all(vni_comparison *c, size_t *chosen, vecna_error *err) {
+    const vecna_recipe given = c->fit->options->recipe;
+    const int automatic = given.method == VECNA_METHOD_AUTO;
+    const int role_query = c->fit->options->role == VECNA_ROLE_QUERY;
+    vecna_status status = VECNA_OK;
+    double lambda = given.lambda, found = 0; /* the best centred cosine of ridge */
+    /* beside a prior a handful of own pairs chooses nothing */
+    const int decides = !c->fit->pairs.prior.statistics || c->queries >= VNI_CHOOSE_QUERIES_LEAST;
+    if (!(given.lambda > 0)) { /* the path: 1e-4 .. 1e2, half decades */
+        for (int i = 0; i < VNI_CHOOSE_LAMBDAS && !status; i++) {
+            vecna_recipe ridge = {.method = VECNA_METHOD_RIDGE,
+                                  .lambda = pow(10, -4 + 0.5 * i),
+                                  .means = automatic ? 0 : given.means};
+            status = vni_choose_try(c, ridge, err);
+            found = status ? found : fmax(found, vni_comparison_cosine(c, 1));
+        }
+        lambda = lambda_by_cosine(c);
+    }
+    if (status) {
+        return status;
+    }
+    if (automatic) {
+        const vni_evidence *needed = role_query ? &for_queries : &for_documents;
+        return role_query && !c->from_sample && found < NEARLY_WHOLE
+                   ? compare_for_unseen(c, lambda, decides, chosen, err)
+                   : compare_methods(c, lambda, decides ? needed : &for_nothing, chosen, err);
+    }
+    if (given.method != VECNA_METHOD_RIDGE || given.lambda > 0) {
+        c->candidate_count = 0; /* the path has given its lambda */
+    }
+    status = try_method(c, given, lambda, err);
+    size_t standing = 0;
+    for (size_t i = 0; i < c->candidate_count && given.method == VECNA_METHOD_RIDGE; i++) {
+        standing = c->candidates[i].recipe.lambda == lambda ? i : standing;
+    }
+    *chosen = vni_choose_settle(c, standing, 0, decides ? &for_numbers : &for_nothing);
     return status;
 }
 
@@ -194,6 +262,7 @@ int vni_recipe_is_whole(const vecna_recipe *recipe) {
     case VECNA_METHOD_REDUCED_RANK:
         return recipe->lambda > 0 && recipe->rank > 0;
     case VECNA_METHOD_BLEND:
+    case VECNA_METHOD_BLEND_PLAIN:
         return recipe->lambda > 0 && recipe->share > 0;
     case VECNA_METHOD_FAMILY:
         return recipe->lambda > 0 && recipe->exponent > 0;

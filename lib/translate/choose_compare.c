@@ -323,25 +323,26 @@ vecna_status vni_choose_try(vni_comparison *c, vecna_recipe recipe, vecna_error 
         if (one->method == recipe.method && one->lambda == recipe.lambda &&
             one->share == recipe.share && one->exponent == recipe.exponent &&
             one->rank == recipe.rank && one->neighbours == recipe.neighbours &&
-            one->temperature == recipe.temperature && one->correction == recipe.correction) {
+            one->temperature == recipe.temperature && one->correction == recipe.correction &&
+            one->means == recipe.means) {
             return VECNA_OK; /* tried */
         }
     }
-    int role_query = fit->options->role == VECNA_ROLE_QUERY;
+    const int role_query = fit->options->role == VECNA_ROLE_QUERY;
+    const vni_means means = {.share = recipe.means};
     for (size_t f = 0; f < c->fold_count && !status; f++) {
         vni_held *h = &c->folds[f];
         status = vni_block(&h->basis, &recipe, c->block, err);
         if (!status) {
             status = vni_translate_block(
-                &h->basis, vecna_view_dense(h->projected, h->count, h->basis.rank), c->block,
-                (vni_means){0},
+                &h->basis, vecna_view_dense(h->projected, h->count, h->basis.rank), c->block, means,
                 vecna_matrix_dense(c->translated + h->first * c->dim, h->count, c->dim), NULL, pool,
                 err);
         }
         if (!status && h->asked) {
             status = vni_translate_block(
-                &h->basis, vecna_view_dense(h->asked, c->queries, h->basis.rank), c->block,
-                (vni_means){0}, vecna_matrix_dense(c->asked, c->queries, c->dim), NULL, pool, err);
+                &h->basis, vecna_view_dense(h->asked, c->queries, h->basis.rank), c->block, means,
+                vecna_matrix_dense(c->asked, c->queries, c->dim), NULL, pool, err);
         }
         if (!status && recipe.method == VECNA_METHOD_MEMORY) {
             status = vni_choose_remember(c, h, &recipe, err);

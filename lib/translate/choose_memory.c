@@ -52,7 +52,8 @@ static vecna_status make_memory(vni_comparison *c, vni_held *h, const vecna_reci
         goto done;
     }
     float *bias = weights + p * q;
-    status = vni_block_to_map(&h->basis, c->block, (vni_means){0}, weights, bias, err);
+    status = vni_block_to_map(&h->basis, c->block, (vni_means){.share = recipe->means}, weights,
+                              bias, err);
     const vni_memory_input input = {&fit->pairs, fit->key, h->train, h->trained,
                                     weights,     bias,     recipe};
     status = status ? status : vni_memory_new(&input, c->allocator, &h->memory, err);

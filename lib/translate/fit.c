@@ -126,9 +126,9 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
         goto fail;
     }
     status = vni_block(&basis, &f->choice.recipe, block, err);
-    status = status
-                 ? status
-                 : vni_block_to_map(&basis, block, vni_fit_means(f), map->weights, map->bias, err);
+    vni_means means = vni_fit_means(f);
+    means.share = f->choice.recipe.means;
+    status = status ? status : vni_block_to_map(&basis, block, means, map->weights, map->bias, err);
     const vni_memory_input input = {pairs, f->key, f->split.order,   f->row_count,
                                     NULL,  NULL,   &f->choice.recipe};
     status = status ? status : vni_fit_remember(&input, &basis, block, &map->memory, err);

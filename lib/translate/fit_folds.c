@@ -136,8 +136,8 @@ vecna_status vni_fit_remember(const vni_memory_input *input, const vni_basis *ba
     }
     in.weights = weights;
     in.bias = weights + p * q;
-    vecna_status status =
-        vni_block_to_map(basis, block, (vni_means){0}, weights, weights + p * q, err);
+    vecna_status status = vni_block_to_map(basis, block, (vni_means){.share = in.recipe->means},
+                                           weights, weights + p * q, err);
     status = status ? status : vni_memory_new(&in, in.pairs->allocator, out, err);
     vecna_release(in.pairs->allocator, weights);
     return status;
@@ -152,6 +152,7 @@ vecna_status vni_fold_translate(const vni_fitting *f, const vni_fold_map *map, v
     if (!room) {
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to translate");
     }
+    means.share = map->means;
     const vecna_matrix middle = vecna_matrix_dense(room, in.rows, basis->rank);
     const vecna_view projected = vecna_matrix_view(middle);
     vecna_status status = vni_project(basis, in, means, middle, pool, err);
@@ -175,7 +176,7 @@ static vecna_status translate_fold(vni_fitting *f, const vni_fold_map *map, size
         const size_t count = side ? f->fit.query_report_count : f->reported_count;
         float *base = side ? f->asked : f->held;
         size_t most = ROWS_TRANSLATED < count ? ROWS_TRANSLATED : count;
-        vni_means means = side ? vni_fit_means(f) : (vni_means){0};
+        const vni_means means = side ? vni_fit_means(f) : (vni_means){0};
         if (!count || (side && f->options.role != VECNA_ROLE_QUERY)) {
             continue;
         }
@@ -255,7 +256,8 @@ static vecna_status shuffle_fold(vni_fitting *f, const size_t *rows, size_t coun
     status = vni_block(&basis, recipe, block, err);
     const vni_memory_input input = {&pairs, NULL, list, most, NULL, NULL, recipe};
     status = status ? status : vni_fit_remember(&input, &basis, block, &memory, err);
-    const vni_fold_map map = {.basis = &basis, .block = block, .memory = memory};
+    const vni_fold_map map = {
+        .basis = &basis, .block = block, .memory = memory, .means = recipe->means};
     status = status ? status : translate_fold(f, &map, fold, 2, err);
 done:
     vni_memory_free(memory);
@@ -352,7 +354,8 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
     status = vni_block(&basis, &f->choice.recipe, block, err);
     const vni_memory_input input = {pairs, f->key, train, trained, NULL, NULL, &f->choice.recipe};
     status = status ? status : vni_fit_remember(&input, &basis, block, &memory, err);
-    const vni_fold_map map = {.basis = &basis, .block = block, .memory = memory};
+    const vni_fold_map map = {
+        .basis = &basis, .block = block, .memory = memory, .means = f->choice.recipe.means};
     status = status ? status : translate_fold(f, &map, fold, 1, err);
     status = status ? status : shuffle_fold(f, train, trained, &f->choice.recipe, fold, err);
 done:
@@ -367,7 +370,7 @@ done:
 vecna_status vni_fold_map_new(const vni_fitting *f, const size_t *train, size_t trained,
                               vni_fold_map *out, vecna_error *err) {
     vni_moments sums = {0};
-    *out = (vni_fold_map){.basis = &out->own};
+    *out = (vni_fold_map){.basis = &out->own, .means = f->choice.recipe.means};
     vecna_status status = sum_rows(f, train, trained, &sums, err);
     status = status ? status
                     : vni_basis_new(sums.memory ? &sums : NULL, &f->fit.pairs, train, trained,

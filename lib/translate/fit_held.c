@@ -61,7 +61,8 @@ static int do_alike(const vecna_recipe *a, const vecna_recipe *b, size_t rows, s
                                    a->lambda <= 10 * b->lambda && b->lambda <= 10 * a->lambda);
     return a->method == b->method && lambdas && a->share == b->share &&
            a->exponent == b->exponent && a->rank == b->rank && a->neighbours == b->neighbours &&
-           a->temperature == b->temperature && a->correction == b->correction;
+           a->temperature == b->temperature && a->correction == b->correction &&
+           a->means == b->means;
 }
 
 vecna_status vni_fit_hold(vni_fitting *f, vecna_map *map, vecna_error *err) {

@@ -70,6 +70,7 @@ typedef struct vni_fold_map {
     const vni_basis *basis;
     double *block;
     vni_memory *memory;
+    double means;  /* the recipe's share of them */
     vni_basis own; /* what basis points to, where the map was made by vni_fold_map_new */
 } vni_fold_map;
 
@@ -77,7 +78,8 @@ typedef struct vni_fold_map {
 VECNA_CHECK vecna_status vni_fold_map_new(const vni_fitting *f, const size_t *train, size_t trained,
                                           vni_fold_map *out, vecna_error *err);
 void vni_fold_map_free(const vni_fitting *f, vni_fold_map *map);
-/* Unit rows out (rows, target dim), and the lengths that they had before (rows), or NULL. */
+/* Unit rows out (rows, target dim), and the lengths that they had before (rows), or NULL. The share of
+ * the means is the map's. */
 VECNA_CHECK vecna_status vni_fold_translate(const vni_fitting *f, const vni_fold_map *map,
                                             vecna_view in, vni_means means, vecna_matrix out,
                                             float *lengths, vecna_error *err);

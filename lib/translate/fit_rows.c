@@ -126,11 +126,12 @@ static vecna_status check_shapes(vecna_view source, vecna_view target,
     const vecna_recipe *r = &o->recipe;
     if ((unsigned)r->method >= VECNA_METHODS || r->method == VECNA_METHOD_GIVEN ||
         !(r->lambda >= 0) || !isfinite(r->lambda) || !(r->share >= 0 && r->share <= 1) ||
-        !(r->exponent >= 0 && r->exponent <= 1)) {
-        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                               "method %d, lambda %g, share %g, exponent %g: lambda is 0 or more, "
-                               "share and exponent lie in 0 .. 1",
-                               (int)r->method, r->lambda, r->share, r->exponent);
+        !(r->exponent >= 0 && r->exponent <= 1) || !(r->means >= 0 && r->means <= 1)) {
+        return vecna_error_set(
+            err, VECNA_ERR_ARGUMENT, -1,
+            "method %d, lambda %g, share %g, exponent %g, means %g: lambda is 0 or more, "
+            "share, exponent and means lie in 0 .. 1",
+            (int)r->method, r->lambda, r->share, r->exponent, r->means);
     }
     if (r->neighbours > VNI_MEMORY_NEIGHBOURS_MAX || !(r->correction >= 0 && r->correction <= 2) ||
         (r->temperature != 0 && !(r->temperature >= 1e-6 && r->temperature <= 1e6))) {

@@ -113,8 +113,9 @@ static vecna_recipe recipe_of(const vecna_map *prior, const vecna_translate_opti
         r = (vecna_recipe){.method = VECNA_METHOD_BLEND, .lambda = r.lambda, .share = r.share};
     }
     const int has_lambda = r.method >= VECNA_METHOD_RIDGE;
+    const int blends = r.method == VECNA_METHOD_BLEND || r.method == VECNA_METHOD_BLEND_PLAIN;
     r.lambda = has_lambda && !(r.lambda > 0) ? 1 : r.lambda;
-    r.share = r.method == VECNA_METHOD_BLEND && !(r.share > 0) ? 0.6 : r.share;
+    r.share = blends && !(r.share > 0) ? 0.6 : r.share;
     r.exponent = r.method == VECNA_METHOD_FAMILY && !(r.exponent > 0) ? 0.5 : r.exponent;
     if (r.method == VECNA_METHOD_REDUCED_RANK && !r.rank) {
         r.rank = prior->source_dim < prior->target_dim ? prior->source_dim : prior->target_dim;
@@ -217,7 +218,8 @@ vecna_status vecna_translate_prior(const vecna_map *prior, vecna_view source, ve
     map->recipe = recipe;
     status = vni_block(&basis, &recipe, block, err);
     status = status ? status
-                    : vni_block_to_map(&basis, block, (vni_means){0}, map->weights, map->bias, err);
+                    : vni_block_to_map(&basis, block, (vni_means){.share = recipe.means},
+                                       map->weights, map->bias, err);
     status = status ? status : describe(map, prior, o, &basis, err);
     map->report.prior_mean_share = share;
     status = status ? status

@@ -110,24 +110,49 @@ static void finish_rows(void *user, size_t begin, size_t end, size_t worker) {
     }
 }
 
+/* out (target dim) = share * target mean + (1 - share) * what the block makes of the source mean. */
+static void find_offset(const vni_basis *basis, const double *block, vni_means means, double *out) {
+    const size_t p = basis->source_dim, r = basis->rank, q = basis->target_dim;
+    const double *source = means.source ? means.source : basis->source_mean;
+    const double *target = means.target ? means.target : basis->target_mean;
+    const double share = means.share > 0 ? means.share : 1;
+    for (size_t j = 0; j < q; j++) {
+        out[j] = share * target[j];
+    }
+    for (size_t k = 0; k < r && share < 1; k++) {
+        double along = 0;
+        for (size_t i = 0; i < p; i++) {
+            along += source[i] * basis->vectors[i * r + k];
+        }
+        for (size_t j = 0; j < q; j++) {
+            out[j] += (1 - share) * along * block[k * q + j];
+        }
+    }
+}
+
 vecna_status vni_translate_block(const vni_basis *basis, vecna_view projected, const double *block,
                                  vni_means means, vecna_matrix out, float *lengths,
                                  vecna_pool *pool, vecna_error *err) {
     const size_t r = basis->rank;
     const size_t q = basis->target_dim;
-    const double *mean = means.target ? means.target : basis->target_mean;
     float *factor = vecna_allocate(basis->allocator, r * q, sizeof *factor);
-    if (!factor) {
-        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu directions", r);
+    double *offset = vecna_allocate(basis->allocator, q, sizeof *offset);
+    vecna_status status = VECNA_OK;
+    if (!factor || !offset) {
+        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu directions", r);
+        goto done;
     }
+    find_offset(basis, block, means, offset);
     for (size_t i = 0; i < r * q; i++) {
         factor[i] = (float)block[i];
     }
-    vecna_status status = vni_product(projected, vecna_view_dense(factor, r, q), out, pool, err);
+    status = vni_product(projected, vecna_view_dense(factor, r, q), out, pool, err);
     if (!status) {
-        finishing job = {out, mean, lengths};
+        finishing job = {out, offset, lengths};
         vecna_pool_run(out.rows * q < 1u << 18 ? NULL : pool, out.rows, 64, finish_rows, &job);
     }
+done:
     vecna_release(basis->allocator, factor);
+    vecna_release(basis->allocator, offset);
     return status;
 }

@@ -74,6 +74,9 @@ static void describe(const vecna_map *map, vni_map_writing *w, char needs[VNI_MA
     vni_put_number(w, "", "share", map->recipe.share);
     vni_put_number(w, "", "exponent", map->recipe.exponent);
     vni_put_count(w, "", "rank", map->recipe.rank);
+    if (map->recipe.means > 0) {
+        vni_put_number(w, "", "means", map->recipe.means);
+    }
     vni_put_count(w, "", "rows_fit", map->rows_fit);
     vni_put_text(w, "", "verdict", vecna_verdict_name(map->verdict));
     vni_put_count(w, "", "reasons", map->reasons);
@@ -220,6 +223,9 @@ static vecna_status get_description(const vni_map_reading *r, vecna_map *map, ve
     status = status ? status : vni_get_count(r, "", "rank", 1e9, &map->recipe.rank, err);
     status = status ? status : vni_get_count(r, "", "rows_fit", 9e15, &map->rows_fit, err);
     status = status ? status : vni_get_count(r, "", "reasons", 4294967295.0, &reasons, err);
+    if (!status && vni_has_key(r, "", "means")) {
+        status = vni_get_number(r, "", "means", (vni_range){0, 1}, &map->recipe.means, err);
+    }
     if (!status && vni_has_key(r, "", "explained")) {
         status = vni_get_number(r, "", "explained", (vni_range){0, 1}, &map->explained, err);
     }

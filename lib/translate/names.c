@@ -49,6 +49,7 @@ void vecna_recipe_name(const vecna_recipe *recipe, char out[VECNA_RECIPE_NAME_BY
         snprintf(out, room, "%s rank=%zu lambda=%.3g", name, recipe->rank, recipe->lambda);
         break;
     case VECNA_METHOD_BLEND:
+    case VECNA_METHOD_BLEND_PLAIN:
         snprintf(out, room, "%s share=%.3g lambda=%.3g", name, recipe->share, recipe->lambda);
         break;
     case VECNA_METHOD_MEMORY:
@@ -61,5 +62,9 @@ void vecna_recipe_name(const vecna_recipe *recipe, char out[VECNA_RECIPE_NAME_BY
         break;
     default:
         snprintf(out, room, "%s", name);
+    }
+    if (recipe->means > 0 && recipe->means < 1) {
+        const size_t used = strlen(out);
+        snprintf(out + used, room - used, " means=%.3g", recipe->means);
     }
 }

@@ -41,6 +41,7 @@ static void put_recipe(vecna_json_writer *w, const vecna_recipe *recipe) {
     put_count(w, "neighbours", recipe->neighbours);
     put_number(w, "temperature", recipe->temperature);
     put_number(w, "correction", recipe->correction);
+    put_number(w, "means", recipe->means);
 }
 
 static void put_figures(vecna_json_writer *w, const char *key, const vecna_figures *figures) {

@@ -229,19 +229,21 @@ typedef vecna_status vni_block_fn(const vni_basis *basis, const vecna_recipe *re
 vni_block_fn vni_block_procrustes;   /* procrustes.c: the four scales */
 vni_block_fn vni_block_ridge;        /* ridge.c */
 vni_block_fn vni_block_reduced_rank; /* reduced_rank.c */
-vni_block_fn vni_block_blend;        /* blend.c */
+vni_block_fn vni_block_blend;        /* blend.c: with and without a scale */
 vni_block_fn vni_block_family;       /* family.c */
 /* Any of them, by recipe->method; AUTO is a bug of the caller. */
 VECNA_CHECK vecna_status vni_block(const vni_basis *basis, const vecna_recipe *recipe,
                                    double *block, vecna_error *err);
 
-/* Means that a fit uses in place of those of its rows (separate query means), or NULL members. */
+/* Means that a fit uses in place of those of its rows (separate query means), or NULL members; and the
+ * share of both that is removed and added, where 0 stands for 1. */
 typedef struct vni_means {
     const double *source;
     const double *target;
+    double share;
 } vni_means;
 
-/* W = vectors * block as floats, b = target mean - source mean * W. */
+/* W = vectors * block as floats, b = share * (target mean - source mean * W). */
 VECNA_CHECK vecna_status vni_block_to_map(const vni_basis *basis, const double *block,
                                           vni_means means, float *weights, float *bias,
                                           vecna_error *err);
@@ -339,7 +341,8 @@ VECNA_CHECK vecna_status vni_top(vecna_view corpus, vecna_view queries, size_t k
                                  vecna_pool *pool, const vecna_allocator *allocator,
                                  vecna_error *err);
 /* out = (in - source mean) vectors, then block, plus target mean, then unit length: what a map
- * does, for many blocks over one projection. lengths (rows) or NULL: what was divided by. */
+ * does, for many blocks over one projection; with a share of the means, what is left of the source's is
+ * added again behind the block. lengths (rows) or NULL: what was divided by. */
 VECNA_CHECK vecna_status vni_project(const vni_basis *basis, vecna_view in, vni_means means,
                                      vecna_matrix out, vecna_pool *pool, vecna_error *err);
 VECNA_CHECK vecna_status vni_translate_block(const vni_basis *basis, vecna_view projected,

@@ -341,7 +341,7 @@ def weights(vecna, pair, out, *options, status=0):
 
 
 @pytest.mark.parametrize("method", ["procrustes", "procrustes-ls", "procrustes-radius", "procrustes-diagonal", "ridge",
-                                    "reduced-rank", "blend", "family"])
+                                    "reduced-rank", "blend", "family", "blend-plain"])
 def test_every_method_maps_well_what_is_linear(vecna, tmp_path, pair, method):
     weight, report = weights(vecna, pair, tmp_path / "m.vecna", "--method", method, status=None)
     assert report["method"] == method and weight.shape == (16, 10)
@@ -371,6 +371,44 @@ def test_ridge_agrees_with_numpy(vecna, tmp_path, pair):
     assert numpy.allclose(weight, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", [("procrustes",), ("ridge", "--lambda", 0.5), ("blend-plain", "--lambda", 0.5, "--share", 0.7)])
+def test_a_share_of_the_means(vecna, tmp_path, pair, method):
+    """Weights stay those about the whole means; of the bias only the share is left."""
+    whole, _ = weights(vecna, pair, tmp_path / "w.vecna", "--method", *method)
+    half, report = weights(vecna, pair, tmp_path / "h.vecna", "--method", *method, "--means", 0.5, status=None)
+    assert report["recipe"].endswith(" means=0.5") and report["means"] == 0.5
+    assert numpy.array_equal(whole, half)
+    wanted = 0.5 * (TARGET.mean(0, dtype="f8") - SOURCE.mean(0, dtype="f8") @ whole)
+    tensor, about = tensors(tmp_path / "h.vecna")
+    assert numpy.allclose(tensor["bias"], wanted, atol=2e-6) and float(about["means"]) == 0.5
+    assert "means" not in tensors(tmp_path / "w.vecna")[1]
+    moved = unit(SOURCE @ whole + wanted)
+    vecna("translate", pair[0], tmp_path / "o.npy", "--map", tmp_path / "h.vecna", "--force")
+    assert numpy.allclose(numpy.load(tmp_path / "o.npy"), moved, atol=1e-5)
+
+
+def test_unseen_queries_are_turned_about_half_of_the_means(vecna, tmp_path, pair):
+    """Without a sample of queries regression is no candidate: held-out rows would take it where queries must not."""
+    for name, rows in zip("xy", glosses(500)):
+        numpy.save(tmp_path / f"{name}.npy", rows)
+    report = vecna("fit", tmp_path / "x.npy", tmp_path / "y.npy", "-o", tmp_path / "m.vecna", "--role", "query",
+                   "--resamples", 60, "--no-confidence", "--json", status=None).fitted()
+    assert report["method"] in ("procrustes", "blend-plain") and report["means"] == 0.5
+    tried = {one["recipe"]: one for one in report["candidates"]}
+    assert {"procrustes", "procrustes means=0.5"} <= set(tried)
+    assert sum(name.startswith("blend-plain") for name in tried) == 3 and any(name.startswith("ridge") for name in tried)
+    # one space that is a narrow cone: its mean is most of every row, and held-out rows say so
+    rng = numpy.random.default_rng(5)
+    x, y = (m + (numpy.eye(1, m.shape[1], 0) * much + rng.standard_normal(m.shape) * 0.05).astype("f4")
+            for m, much in ((SOURCE, 0.1), (SOURCE[:, ::-1], 3)))
+    numpy.save(tmp_path / "x.npy", unit(x))
+    numpy.save(tmp_path / "y.npy", unit(y))
+    report = vecna("fit", tmp_path / "x.npy", tmp_path / "y.npy", "-o", tmp_path / "m.vecna", "--role", "query",
+                   "--resamples", 60, "--no-confidence", "--json", status=None).fitted()
+    tried = {one["recipe"]: one["score"] for one in report["candidates"]}
+    assert report["means"] == 0 and tried["procrustes"] > tried["procrustes means=0.5"] + 0.01
+
+
 def test_role_names_seed_and_length(vecna, tmp_path, pair):
     _, document = weights(vecna, pair, tmp_path / "d.vecna", "--method", "ridge", "--role", "document")
     _, query = weights(vecna, pair, tmp_path / "q.vecna", "--method", "ridge", "--role", "query", "--source-name", "a/b",
@@ -398,7 +436,8 @@ def test_resamples_change_the_intervals_only(vecna, tmp_path, pair):
 
 
 @pytest.mark.parametrize("arguments", [
-    ("--method", "procrustes", "--lambda", 1), ("--method", "procrustes", "--rank", 3), ("--share", 0.5),
+    ("--method", "procrustes", "--lambda", 1), ("--method", "procrustes", "--rank", 3), ("--share", 0.5), ("--means", 0.5),
+    ("--method", "ridge", "--means", 0), ("--method", "ridge", "--means", 1.5), ("--method", "memory", "--means", 0.5),
     ("--method", "ridge", "--share", 0.5), ("--method", "ridge", "--exponent", 0.5), ("--method", "ridge", "--lambda", 0),
     ("--method", "ridge", "--lambda", -1), ("--method", "blend", "--share", 1.5), ("--method", "family", "--exponent", 2),
     ("--min-retention", 0), ("--min-retention", 1.5), ("--duplicate-cosine", 2), ("--lambda", "nan"),

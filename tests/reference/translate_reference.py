@@ -74,6 +74,10 @@ def blend(x, y, lam, share):
     return share * procrustes_ls(x, y) + (1 - share) * ridge(x, y, lam)
 
 
+def blend_plain(x, y, lam, share):
+    return share * procrustes(x, y) + (1 - share) * ridge(x, y, lam)
+
+
 def family(x, y, lam, exponent):
     values, vectors = np.linalg.eigh(x.T @ x + lam * mean_variance(x) * np.eye(x.shape[1]))
     whiten = (vectors * values ** (-exponent / 2)) @ vectors.T
@@ -109,18 +113,22 @@ def memory(x, y, base, probes, neighbours, temperature, correction):
     return unit(out)
 
 
-# name in files -> (map, its numbers: lambda, share, exponent, rank)
+# name in files -> (map, its numbers: lambda, share, exponent, rank, share of the means (0 stands for 1))
 RECIPES = [
-    ("procrustes", procrustes, (0, 0, 0, 0)),
-    ("procrustes-ls", procrustes_ls, (0, 0, 0, 0)),
-    ("procrustes-radius", procrustes_radius, (0, 0, 0, 0)),
-    ("procrustes-diagonal", procrustes_diagonal, (0, 0, 0, 0)),
-    ("ridge", lambda x, y: ridge(x, y, 0.01), (0.01, 0, 0, 0)),
-    ("ridge", lambda x, y: ridge(x, y, 1.0), (1.0, 0, 0, 0)),
-    ("reduced-rank", lambda x, y: reduced_rank(x, y, 0.1, 3), (0.1, 0, 0, 3)),
-    ("blend", lambda x, y: blend(x, y, 0.3, 0.6), (0.3, 0.6, 0, 0)),
-    ("family", lambda x, y: family(x, y, 0.1, 0.5), (0.1, 0, 0.5, 0)),
-    ("family", lambda x, y: family(x, y, 1.0, 0.25), (1.0, 0, 0.25, 0)),
+    ("procrustes", procrustes, (0, 0, 0, 0, 0)),
+    ("procrustes-ls", procrustes_ls, (0, 0, 0, 0, 0)),
+    ("procrustes-radius", procrustes_radius, (0, 0, 0, 0, 0)),
+    ("procrustes-diagonal", procrustes_diagonal, (0, 0, 0, 0, 0)),
+    ("ridge", lambda x, y: ridge(x, y, 0.01), (0.01, 0, 0, 0, 0)),
+    ("ridge", lambda x, y: ridge(x, y, 1.0), (1.0, 0, 0, 0, 0)),
+    ("reduced-rank", lambda x, y: reduced_rank(x, y, 0.1, 3), (0.1, 0, 0, 3, 0)),
+    ("blend", lambda x, y: blend(x, y, 0.3, 0.6), (0.3, 0.6, 0, 0, 0)),
+    ("family", lambda x, y: family(x, y, 0.1, 0.5), (0.1, 0, 0.5, 0, 0)),
+    ("family", lambda x, y: family(x, y, 1.0, 0.25), (1.0, 0, 0.25, 0, 0)),
+    ("blend-plain", lambda x, y: blend_plain(x, y, 0.3, 0.8), (0.3, 0.8, 0, 0, 0)),
+    ("blend-plain", lambda x, y: blend_plain(x, y, 1.0, 0.4), (1.0, 0.4, 0, 0, 0.5)),
+    ("procrustes", procrustes, (0, 0, 0, 0, 0.5)),
+    ("ridge", lambda x, y: ridge(x, y, 1.0), (1.0, 0, 0, 0, 0.25)),
 ]
 
 
@@ -182,7 +190,7 @@ def main():
             weights = method(x, y)
             lines.append(f"recipe {name} " + " ".join(map(str, recipe)))
             lines.append("weights " + numbers(weights))
-            lines.append("bias " + numbers(mean_y - mean_x @ weights))
+            lines.append("bias " + numbers((recipe[4] or 1) * (mean_y - mean_x @ weights)))
     with open(os.path.join(HERE, "..", "vectors", "translate.txt"), "w", encoding="ascii") as out:
         out.write("\n".join(lines) + "\n")
     write_memories(np.random.default_rng(20251126))

@@ -3,6 +3,7 @@
 #include "translate/translate_impl.h"
 
 #include "tests/unit/support/support.h"
+#include "tests/unit/translate/pairs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -82,9 +83,9 @@ static void methods_agree_with_the_reference(void **state) {
         char name[32];
         vecna_translate_options options = {.resamples = 10};
         vecna_recipe *recipe = &options.recipe;
-        assert_int_equal(sscanf(line, "recipe %31s %lf %lf %lf %zu", name, &recipe->lambda,
-                                &recipe->share, &recipe->exponent, &recipe->rank),
-                         5);
+        assert_int_equal(sscanf(line, "recipe %31s %lf %lf %lf %zu %lf", name, &recipe->lambda,
+                                &recipe->share, &recipe->exponent, &recipe->rank, &recipe->means),
+                         6);
         assert_true(vecna_method_parse(name, &recipe->method));
         vecna_map *map = NULL;
         vecna_error err = {0};
@@ -102,7 +103,7 @@ static void methods_agree_with_the_reference(void **state) {
         vecna_map_free(map);
         recipes++;
     }
-    assert_int_equal(recipes, 40);
+    assert_int_equal(recipes, 56);
     fclose(file);
 }
 
@@ -154,8 +155,62 @@ static void memories_agree_with_the_reference(void **state) {
     fclose(file);
 }
 
+/* What recipes are compared by, blocks over one projection, is what the map does that is delivered. */
+static void a_block_and_its_map_agree_about_the_means(void **state) {
+    (void)state;
+    enum { ROWS = 40, P = 7, Q = 9 };
+    pairs made = make_pairs(ROWS, P, Q, 5);
+    const double shares[] = {0, 1, 0.5, 0.25};
+    size_t rows[ROWS];
+    double centres[P + Q] = {0};
+    for (size_t i = 0; i < ROWS; i++) {
+        rows[i] = i;
+    }
+    vni_pairs all = {.source = vecna_matrix_view(made.source),
+                     .target = vecna_matrix_view(made.target),
+                     .source_centre = centres,
+                     .target_centre = centres + P};
+    vni_basis basis = {0};
+    assert_status(VECNA_OK, vni_basis_new(NULL, &all, rows, ROWS, 1, &basis, NULL));
+    double *block = calloc(basis.rank * Q, sizeof *block);
+    float *middle = make_floats(ROWS * basis.rank), *got = make_floats(ROWS * Q);
+    float weights[P * Q], bias[Q];
+    assert_non_null(block);
+    for (size_t s = 0; s < sizeof shares / sizeof *shares; s++) {
+        const vecna_recipe recipe = {
+            .method = VECNA_METHOD_BLEND_PLAIN, .lambda = 0.1, .share = 0.7, .means = shares[s]};
+        const vni_means means = {.share = recipe.means};
+        vecna_matrix projected = vecna_matrix_dense(middle, ROWS, basis.rank);
+        assert_status(VECNA_OK, vni_block(&basis, &recipe, block, NULL));
+        assert_status(VECNA_OK, vni_project(&basis, all.source, means, projected, NULL, NULL));
+        assert_status(VECNA_OK,
+                      vni_translate_block(&basis, vecna_matrix_view(projected), block, means,
+                                          vecna_matrix_dense(got, ROWS, Q), NULL, NULL, NULL));
+        assert_status(VECNA_OK, vni_block_to_map(&basis, block, means, weights, bias, NULL));
+        for (size_t i = 0; i < ROWS; i++) {
+            double wanted[Q], square = 0;
+            for (size_t j = 0; j < Q; j++) {
+                wanted[j] = (double)bias[j];
+                for (size_t k = 0; k < P; k++) {
+                    wanted[j] += (double)made.source.data[i * P + k] * (double)weights[k * Q + j];
+                }
+                square += wanted[j] * wanted[j];
+            }
+            for (size_t j = 0; j < Q; j++) {
+                assert_true(fabs(wanted[j] / sqrt(square) - (double)got[i * Q + j]) < 2e-6);
+            }
+        }
+    }
+    vni_basis_free(&basis);
+    free(block);
+    free(middle);
+    free(got);
+    free_pairs(&made);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(methods_agree_with_the_reference),
-                                       cmocka_unit_test(memories_agree_with_the_reference)};
+                                       cmocka_unit_test(memories_agree_with_the_reference),
+                                       cmocka_unit_test(a_block_and_its_map_agree_about_the_means)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
