@@ -333,17 +333,20 @@ static int check_leaning(const usage *use, const fit_options *o, size_t files) {
     return -1;
 }
 
+/* NaN and -1 are what no option says. */
+static const fit_options nothing_given = {.role = ROLE_NOT_GIVEN,
+                                          .prior_weight = NAN,
+                                          .lambda = NAN,
+                                          .share = NAN,
+                                          .exponent = NAN,
+                                          .temperature = NAN,
+                                          .correction = NAN,
+                                          .means = NAN,
+                                          .min_retention = NAN,
+                                          .duplicate_cosine = NAN};
+
 int command_fit(int argc, char **argv) {
-    fit_options o = {.role = ROLE_NOT_GIVEN,
-                     .prior_weight = NAN,
-                     .lambda = NAN,
-                     .share = NAN,
-                     .exponent = NAN,
-                     .temperature = NAN,
-                     .correction = NAN,
-                     .means = NAN,
-                     .min_retention = NAN,
-                     .duplicate_cosine = NAN};
+    fit_options o = nothing_given;
     const option options[] = {
         {"out", 'o', OPTION_TEXT, &o.out, "MAP", "where the map goes (required)"},
         {"role", 0, OPTION_CHOICE, &o.role, "document|query",
