@@ -1,8 +1,10 @@
 /* vecna train clip: pictures and what is said of them into one model, whose vectors of both can be
  * compared. */
 #include "cli/train_clip.h"
+
 #include "cli/embed_model.h"
 #include "cli/eval_tasks.h"
+#include "cli/hold_out.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -143,7 +145,7 @@ static void print_summary(const void *user) {
     if (job->held_count == 0) {
         printf("  held out  nothing: with fewer than %d pairs, or all of them connected, there is "
                "nothing to measure on\n",
-               2 * CLIP_HELD_OUT_OF);
+               2 * HELD_OUT_OF);
         return;
     }
     printf("  held out  none of these pictures and texts was trained on\n");

@@ -8,7 +8,7 @@
 #include "vecna/eval.h"
 #include "vecna/model.h"
 
-enum { CLIP_HELD_OUT_OF = 20, CLIP_AMONG = 10 };
+enum { CLIP_AMONG = 10 };
 
 typedef struct clip_options {
     training_options training;

@@ -2,10 +2,12 @@
  * them are held out. */
 #include "cli/train_clip.h"
 
+#include "cli/hold_out.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELD_OUT_MOST = 2000, DEFAULT_SIDE = 32 };
+enum { DEFAULT_SIDE = 32 };
 
 static vecna_status no_room(vecna_error *err) {
     return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for the pairs");
@@ -167,44 +169,33 @@ vecna_status clip_encode(clip_job *job, vecna_error *err) {
 
 /* ---- what is held out -------------------------------------------------------------------------- */
 
-static uint32_t root_of(uint32_t *parent, uint32_t i) {
-    while (parent[i] != i)
-        i = parent[i] = parent[parent[i]];
-    return i;
-}
-
 vecna_status clip_hold_out(clip_job *job, vecna_error *err) {
     const text_pairs *p = &job->pairs;
     const uint32_t pictures = (uint32_t)job->pictures.all.count;
-    uint32_t *parent = malloc((pictures + job->data.texts) * sizeof *parent);
-    vecna_random random;
+    uint32_t *pair = malloc(p->pairs * 2 * sizeof *pair); /* texts are numbered behind pictures */
+    unsigned char *held = malloc(p->pairs);
+    vecna_status status = VECNA_OK;
     job->fitted = malloc(p->pairs * 2 * sizeof *job->fitted);
     job->held = malloc(p->pairs * 2 * sizeof *job->held);
-    if (!parent || !job->fitted || !job->held) {
-        free(parent);
-        return no_room(err);
+    if (!pair || !held || !job->fitted || !job->held) {
+        status = no_room(err);
+        goto done;
     }
-    for (size_t i = 0; i < pictures + job->data.texts; i++)
-        parent[i] = (uint32_t)i;
-    for (size_t i = 0; i < p->pairs; i++)
-        parent[root_of(parent, pictures + job->text_of[p->pair[3 * i + 1]])] =
-            root_of(parent, job->picture_of[p->pair[3 * i]]);
     for (size_t i = 0; i < p->pairs; i++) {
-        const uint32_t pair[2] = {job->picture_of[p->pair[3 * i]],
-                                  job->text_of[p->pair[3 * i + 1]]};
-        vecna_random_seed(&random, job->options->training.seed, 1000 + root_of(parent, pair[0]));
-        const int held = vecna_random_below(&random, CLIP_HELD_OUT_OF) == 0 &&
-                         job->held_count < HELD_OUT_MOST && p->pairs >= 2 * CLIP_HELD_OUT_OF;
-        memcpy(held ? job->held + 2 * job->held_count++ : job->fitted + 2 * job->fitted_count++,
-               pair, sizeof pair);
+        pair[2 * i] = job->picture_of[p->pair[3 * i]];
+        pair[2 * i + 1] = pictures + job->text_of[p->pair[3 * i + 1]];
     }
-    free(parent);
+    status = hold_out(pair, p->pairs, 2, pictures + job->data.texts, job->options->training.seed,
+                      held, err);
+    for (size_t i = 0; i < p->pairs && status == VECNA_OK; i++) {
+        pair[2 * i + 1] -= pictures;
+        memcpy(held[i] ? job->held + 2 * job->held_count++ : job->fitted + 2 * job->fitted_count++,
+               pair + 2 * i, 2 * sizeof *pair);
+    }
     job->data.pairs = job->fitted_count;
     job->data.pair = job->fitted;
-    return job->fitted_count >= 2
-               ? VECNA_OK
-               : vecna_error_set(err, VECNA_ERR_FORMAT, -1,
-                                 "the pairs of %s hang together by their texts: none is left to "
-                                 "train on",
-                                 job->path);
+done:
+    free(pair);
+    free(held);
+    return status;
 }

@@ -1,7 +1,7 @@
 /* vecna train contrastive: texts that belong together into a static model that puts them together. */
 #include "cli/embed_model.h"
 #include "cli/eval_tasks.h"
-#include "cli/pairs.h"
+#include "cli/hold_out.h"
 #include "cli/train.h"
 #include "vecna/eval.h"
 #include "vecna/linalg.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZES_MOST = 15, HELD_OUT_OF = 20, HELD_OUT_MOST = 2000 };
+enum { SIZES_MOST = 15 };
 
 typedef struct contrastive_options {
     training_options training;
@@ -49,45 +49,20 @@ static vecna_status no_room(vecna_error *err) {
 
 /* ---- what is held out -------------------------------------------------------------------------- */
 
-static uint32_t root_of(uint32_t *parent, uint32_t i) {
-    while (parent[i] != i)
-        i = parent[i] = parent[parent[i]];
-    return i;
-}
-
-/* Pairs that share a text, directly or by others, stand on one side. One group in 20 is held out. */
-static vecna_status hold_out(contrastive_job *job, vecna_error *err) {
+static vecna_status share_pairs(contrastive_job *job, vecna_error *err) {
     const text_pairs *p = &job->pairs;
-    uint32_t *parent = malloc(p->texts * sizeof *parent);
-    vecna_random random;
+    unsigned char *held = malloc(p->pairs);
     job->fitted = malloc(p->pairs * 3 * sizeof *job->fitted);
     job->held = malloc(p->pairs * 3 * sizeof *job->held);
-    if (!parent || !job->fitted || !job->held) {
-        free(parent);
-        return no_room(err);
-    }
-    for (size_t i = 0; i < p->texts; i++)
-        parent[i] = (uint32_t)i;
-    for (size_t i = 0; i < p->pairs; i++)
-        for (size_t k = 1; k < 3; k++)
-            if (p->pair[3 * i + k] != NO_TEXT)
-                parent[root_of(parent, p->pair[3 * i + k])] = root_of(parent, p->pair[3 * i]);
-    for (size_t i = 0; i < p->pairs; i++) {
-        const uint32_t *pair = p->pair + 3 * i;
-        vecna_random_seed(&random, job->options->training.seed, 1000 + root_of(parent, pair[0]));
-        const int held = vecna_random_below(&random, HELD_OUT_OF) == 0 &&
-                         job->held_count < HELD_OUT_MOST && p->pairs >= 2 * HELD_OUT_OF;
-        uint32_t *to =
-            held ? job->held + 3 * job->held_count++ : job->fitted + 3 * job->fitted_count++;
-        memcpy(to, pair, 3 * sizeof *pair);
-    }
-    free(parent);
-    return job->fitted_count >= 2
-               ? VECNA_OK
-               : vecna_error_set(err, VECNA_ERR_FORMAT, -1,
-                                 "the pairs of %s hang together by their texts: none is left to "
-                                 "train on",
-                                 job->path);
+    vecna_status status =
+        held && job->fitted && job->held
+            ? hold_out(p->pair, p->pairs, 3, p->texts, job->options->training.seed, held, err)
+            : no_room(err);
+    for (size_t i = 0; i < p->pairs && status == VECNA_OK; i++)
+        memcpy(held[i] ? job->held + 3 * job->held_count++ : job->fitted + 3 * job->fitted_count++,
+               p->pair + 3 * i, 3 * sizeof *p->pair);
+    free(held);
+    return status;
 }
 
 /* Vectors of one side's texts of the held out pairs. */
@@ -345,7 +320,7 @@ static int run(const contrastive_options *o, const char *path) {
     if (status == VECNA_OK)
         status = encode(&job, &err);
     if (status == VECNA_OK)
-        status = hold_out(&job, &err);
+        status = share_pairs(&job, &err);
     if (status == VECNA_OK)
         status = train(&job, &err);
     if (status == VECNA_OK)

@@ -46,6 +46,22 @@ def test_what_belongs_together_is_found(vecna, pairs, tmp_path):
     assert found[0] >= 0.7 and found[1] <= 0.3
 
 
+def held_out(vecna, path, lines, seed):
+    path.write_text("".join(f"{a}\t{b}\n" for a, b in lines))
+    return json.loads(vecna("train", "contrastive", path, "-o", path.with_suffix(".vecna"), "--fresh", "--dim", 8, "--epochs", 1, "--batch", 512,
+                            "--checkpoint", 0, "--seed", seed, "--json").out)["held_out"]
+
+
+def test_groups_are_held_out_whole(vecna, tmp_path):
+    """A group stays on one side: one of more than a tenth of all pairs is trained on, and the most that is held out cuts none."""
+    hub = [("the one that all others go with", f"number {i}") for i in range(120)] + [(f"single {i}", f"alone {i}") for i in range(80)]
+    counts = [held_out(vecna, tmp_path / "hub.tsv", hub, seed) for seed in range(1, 9)]
+    assert max(counts) < 40 and sum(count > 0 for count in counts) >= 6, counts
+    sevens = [(f"anchor {i}", f"text {i} {k}") for i in range(7000) for k in range(7)]
+    count = held_out(vecna, tmp_path / "sevens.tsv", sevens, 1)
+    assert count % 7 == 0 and 1990 < count <= 2000
+
+
 def test_held_out_pairs_gain(vecna, tmp_path):
     """Definitions cut in two, from a random start: halves that were not trained on find each other better than before."""
     texts = [json.loads(line)["text"].split() for line in open(ROOT / "examples" / "glosses" / "pairs.jsonl")]
