@@ -138,6 +138,22 @@ static vecna_status set_asking_apart(reduce_job *job, vecna_error *err) {
     return VECNA_OK;
 }
 
+/* What rows must be for the report. */
+static vecna_status check_measured(const reduce_job *job, vecna_error *err) {
+    const size_t corpus = job->sample.rows - job->sample.rows / 2;
+    if (job->sample.rows < 20 || job->asking.rows < 4)
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "%zu rows to learn from and %zu to ask are too few to say what a "
+                               "reduction costs; --no-report does not",
+                               job->sample.rows, job->asking.rows);
+    if (job->options->k >= corpus)
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "with -k %zu every one of the %zu rows that are asked is a "
+                               "neighbour; give fewer",
+                               job->options->k, corpus);
+    return vecna_metric_normalize(vecna_matrix_view(job->asking), job->asking, NULL, err);
+}
+
 static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *err) {
     vecna_format_options format = format_options(&job->options->input);
     loaded ignored = {0};
@@ -147,26 +163,19 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
     unload(&ignored);
     if (status == VECNA_OK)
         status = shuffle_sample(job, err);
-    if (status == VECNA_OK)
+    if (status == VECNA_OK && !job->options->no_report)
         status = set_asking_apart(job, err);
-    if (status == VECNA_OK && (job->sample.rows < 20 || job->asking.rows < 4))
+    if (status == VECNA_OK && !job->options->no_report)
+        status = check_measured(job, err);
+    if (status == VECNA_OK && job->sample.rows == 0)
         status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                                 "%zu rows to learn from and %zu to ask are too few to say what a "
-                                 "reduction costs",
-                                 job->sample.rows, job->asking.rows);
-    if (status == VECNA_OK && job->options->k >= job->sample.rows - job->sample.rows / 2)
-        status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                                 "with -k %zu every one of the %zu rows that are asked is a "
-                                 "neighbour; give fewer",
-                                 job->options->k, job->sample.rows - job->sample.rows / 2);
+                                 "%s has no row that could be learned from", path);
     if (status == VECNA_OK && job->most >= job->full)
         status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                  "%s has %zu dimensions: %zu are no reduction", path, job->full,
                                  job->most);
     if (status == VECNA_OK)
         status = vecna_metric_normalize(vecna_matrix_view(job->sample), job->sample, NULL, err);
-    if (status == VECNA_OK)
-        status = vecna_metric_normalize(vecna_matrix_view(job->asking), job->asking, NULL, err);
     return status;
 }
 
@@ -182,7 +191,12 @@ static vecna_status set_halves(reduce_job *job, vecna_error *err) {
 
 static vecna_status learn_and_judge(reduce_job *job, vecna_error *err) {
     const int used = job->options->method;
-    vecna_status status = set_halves(job, err);
+    vecna_status status = VECNA_OK;
+    if (job->options->no_report) {
+        job->learned = job->sample;
+        return reduce_learn(job, used, &job->ways[used], err);
+    }
+    status = set_halves(job, err);
     for (int i = 0; i < METHODS && status == VECNA_OK; i++)
         status = reduce_learn(job, i, &job->ways[i], err);
     for (size_t i = 0; i < METHODS && status == VECNA_OK; i++)
@@ -325,7 +339,7 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
         note("%s carries the verdict FAIL: what it restores finds too few of the full rows' "
              "neighbours; vecna translate takes it with --force alone",
              o->restore_map);
-    if (!o->json)
+    if (!o->json && !o->no_report)
         print_report(job, to);
     writing.given = used->down;
     status = translate_file(&writing, in, out);
@@ -470,6 +484,9 @@ static int check_use(const usage *use, const reduce_options *o, size_t count,
     } else if (count < 2) {
         return usage_error(use, "OUT is missing: where should the reduced rows go?");
     }
+    if (o->no_report && (o->dims || o->test || o->json || o->restore_map))
+        return usage_error(use, "--no-report measures nothing: no --dims, --test or --json, and no "
+                                "--restore-map, which carries what was measured");
     if ((o->whiten || o->randomised) && o->method != METHOD_PCA)
         return usage_error(use, "--whiten and --randomised are ways of pca");
     if ((o->save_map && strcmp(o->save_map, "-") == 0) ||
@@ -495,6 +512,8 @@ int command_reduce(int argc, char **argv) {
          "pca: directions from a random start, faster where\nfew of many are kept"},
         {"test", 0, OPTION_TEXT, &o.test, "FILE",
          "rows to judge with (default: a fifth of the sample)"},
+        {"no-report", 0, OPTION_FLAG, &o.no_report, NULL,
+         "measure nothing: learn from all of the sample, and\nwrite"},
         {"sample", 0, OPTION_COUNT, &o.sample, "N", "rows to learn from (20000)"},
         {"save-map", 0, OPTION_TEXT, &o.save_map, "MAP", "keep the reduction, for vecna translate"},
         {"restore-map", 0, OPTION_TEXT, &o.restore_map, "MAP", "keep the way back"},

@@ -13,7 +13,7 @@ typedef struct reduce_options {
     int method, bad_rows, quantize;
     uint64_t seed;
     const char *test, *save_map, *restore_map, *out_format, *dims;
-    bool json, whiten, randomised;
+    bool json, whiten, randomised, no_report;
     input_options input;
 } reduce_options;
 

@@ -56,6 +56,26 @@ def test_reduced_and_restored(vecna, tmp_path, corpus, method):
     assert low <= value <= high and abs(value - cosine) < 0.05
 
 
+def test_without_a_report_all_rows_are_learned_from(vecna, tmp_path, corpus):
+    """The directions are NumPy's of all rows, up to their signs; nothing is measured, and one row is enough."""
+    done = vecna("reduce", corpus, tmp_path / "out.npy", "--dim", KEPT, "--no-report", "--save-map", tmp_path / "m.vecna")
+    assert "neighbours" not in done.out and "300 rows, 24 -> 10" in done.out
+    values, vectors = numpy.linalg.eigh(ROWS.astype("f8").T @ ROWS)
+    kept = vectors[:, ::-1][:, :KEPT]
+    agree = numpy.abs((weight(tmp_path / "m.vecna") * kept).sum(0))
+    assert agree[:8].min() > 1 - 1e-6  # the two behind them are noise of one variance
+    assert numpy.abs(numpy.load(tmp_path / "out.npy") - unit(ROWS @ weight(tmp_path / "m.vecna"))).max() < 1e-5
+    numpy.save(tmp_path / "one.npy", ROWS[:1])
+    vecna("reduce", tmp_path / "one.npy", tmp_path / "small.npy", "--dim", 3, "--no-report")
+    assert "--no-report" in vecna("reduce", tmp_path / "one.npy", tmp_path / "small.npy", "--dim", 3, status=1).err
+    numpy.save(tmp_path / "zero.npy", numpy.zeros((9, FULL), "f4"))
+    assert "no row" in vecna("reduce", tmp_path / "zero.npy", tmp_path / "never.npy", "--dim", 3, "--no-report", status=1).err
+    assert not (tmp_path / "never.npy").exists()
+    for option in (("--json",), ("--test", corpus), ("--restore-map", tmp_path / "up.vecna")):
+        assert "--no-report" in vecna("reduce", corpus, tmp_path / "o.npy", "--dim", 3, "--no-report", *option, status=2).err
+    assert "--no-report" in vecna("reduce", corpus, "--dims", "9,5", "--no-report", status=2).err
+
+
 def test_pca_agrees_with_numpy(vecna, tmp_path, corpus):
     numpy.save(tmp_path / "test.npy", make(30, 4))  # with it every row of the file is learned from
     vecna("reduce", corpus, tmp_path / "out.npy", "--dim", 5, "--test", tmp_path / "test.npy")
