@@ -46,7 +46,7 @@ MODELS = {
     "e5": ("intfloat/e5-small-v2", 384, "e5-small-v2", "MIT; embedded with int8 weights, texts after \"passage: \""),
     "use": ("google/universal-sentence-encoder-lite", 512, "use-lite", "Apache-2.0"),
 }
-MAPS = [(a, b) for pair in (("minilm", "mpnet"), ("minilm", "e5"), ("minilm", "use"), ("mpnet", "e5"), ("mpnet", "use")) for a, b in (pair, pair[::-1])]
+MAPS = [(a, b) for pair in (("minilm", "mpnet"), ("minilm", "e5"), ("minilm", "use"), ("mpnet", "e5"), ("mpnet", "use"), ("e5", "use")) for a, b in (pair, pair[::-1])]
 
 
 # ---- texts ---------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def fit_one(data, work, binary, out, a, b):
         "recipe": report["recipe"],
         "verdict": report["verdict"],
         "figures": figures,
-        "note": ("Short texts alone: on technical documents of a thousand characters it keeps next to nothing (figures). " if "use" in (a, b) else "") +
+        "note": ("Short texts alone: on technical documents of a thousand characters it keeps next to nothing (figures, here or of the other maps of USE-lite). " if "use" in (a, b) else "") +
                 "English alone. Documents are embedded as such (e5: after \"passage: \"). What is kept on other texts: lean on the map with some pairs of your "
                 "own and read the report.",
         "made by": "scripts/make_maps.py",
