@@ -67,25 +67,19 @@ double vecna_clip_bytes(const vecna_clip_options *options, const vecna_clip_data
     if (vecna_image_parameters(&o.shape, &parameters, NULL) != VECNA_OK)
         return 0;
     return 12 * (double)data->pieces * (double)o.shape.dim + 16 * (double)parameters +
-           4 * (double)data->pairs + vni_clip_batch_bytes(&o);
-}
-
-static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
-    const unsigned char *at = data;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ at[i]) * UINT64_C(1099511628211);
-    return hash;
+           8 * (double)data->pairs + vni_clip_batch_bytes(&o);
 }
 
 static void take_fingerprint(vecna_clip *model) {
     const vecna_clip_data *d = &model->data;
     const vecna_pictures *p = &d->pictures;
-    uint64_t hash = UINT64_C(14695981039346656037);
-    hash = mix(hash, d->pair, 2 * d->pairs * sizeof *d->pair);
-    hash = mix(hash, d->piece, d->starts[d->texts] * sizeof *d->piece);
-    hash = mix(hash, p->data, p->count * p->height * p->width * p->channels);
-    hash = mix(hash, model->tower, model->parameters * sizeof *model->tower);
-    model->fingerprint = mix(hash, model->table.rows, d->pieces * model->table.dim * sizeof(float));
+    uint64_t hash = VNI_STATE_HASH;
+    hash = vni_state_hash(hash, d->pair, 2 * d->pairs * sizeof *d->pair);
+    hash = vni_state_hash(hash, d->piece, d->starts[d->texts] * sizeof *d->piece);
+    hash = vni_state_hash(hash, p->data, p->count * p->height * p->width * p->channels);
+    hash = vni_state_hash(hash, model->tower, model->parameters * sizeof *model->tower);
+    model->fingerprint =
+        vni_state_hash(hash, model->table.rows, d->pieces * model->table.dim * sizeof(float));
 }
 
 /* He's start: what goes through keeps its size. */
@@ -106,31 +100,15 @@ static void start_tower(vecna_clip *model) {
     }
 }
 
-/* Another order in every epoch, whatever was drawn before. */
-static void shuffle(vecna_clip *model) {
-    vecna_random random;
-    vecna_random_seed(&random, model->options.seed, 1 + model->epoch);
-    for (size_t i = 0; i < model->data.pairs; i++)
-        model->order[i] = (uint32_t)i;
-    for (size_t i = model->data.pairs; i > 1; i--) {
-        const size_t j = (size_t)vecna_random_below(&random, i);
-        const uint32_t kept = model->order[i - 1];
-        model->order[i - 1] = model->order[j];
-        model->order[j] = kept;
-    }
-}
-
 static vecna_status make_room(vecna_clip *model, vecna_error *err) {
     const vecna_allocator *a = model->allocator;
     model->tower = vecna_allocate(a, model->parameters, sizeof(float));
     model->moment = vecna_allocate_zero(a, model->parameters, sizeof(float));
     model->square = vecna_allocate_zero(a, model->parameters, sizeof(float));
-    model->order = vecna_allocate(a, model->data.pairs, sizeof *model->order);
-    if (model->tower && model->moment && model->square && model->order)
+    if (model->tower && model->moment && model->square)
         return VECNA_OK;
-    return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
-                           "no memory for a tower of %zu numbers and %zu pairs", model->parameters,
-                           model->data.pairs);
+    return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for a tower of %zu numbers",
+                           model->parameters);
 }
 
 vecna_status vecna_clip_new(const vecna_clip_options *options, const vecna_clip_data *data,
@@ -146,7 +124,6 @@ vecna_status vecna_clip_new(const vecna_clip_options *options, const vecna_clip_
     }
     model->options = settle(options, data);
     model->data = *data;
-    model->loss = NAN;
     model->scale[0] = -log(model->options.temperature);
     model->table = (vni_piece_table){.allocator = model->allocator,
                                      .pieces = data->pieces,
@@ -160,12 +137,18 @@ vecna_status vecna_clip_new(const vecna_clip_options *options, const vecna_clip_
             vni_piece_table_start(&model->table, model->options.start, model->options.seed, err);
     if (status == VECNA_OK)
         status = make_room(model, err);
+    model->way = (vni_epochs){.allocator = model->allocator,
+                              .pairs = data->pairs,
+                              .batch = model->options.batch,
+                              .epochs = model->options.epochs,
+                              .seed = model->options.seed};
+    if (status == VECNA_OK)
+        status = vni_epochs_start(&model->way, err);
     if (status != VECNA_OK) {
         vecna_clip_free(model);
         return status;
     }
     start_tower(model);
-    shuffle(model);
     take_fingerprint(model);
     model->options.start.data = NULL;
     model->options.tower = NULL;
@@ -183,7 +166,8 @@ void vecna_clip_free(vecna_clip *model) {
     vecna_release(allocator, model->tower);
     vecna_release(allocator, model->moment);
     vecna_release(allocator, model->square);
-    vecna_release(allocator, model->order);
+    model->way.allocator = allocator;
+    vni_epochs_free(&model->way);
     vecna_release(allocator, model);
 }
 
@@ -196,35 +180,16 @@ vecna_clip_learned vecna_clip_result(const vecna_clip *model) {
 
 /* ---- training --------------------------------------------------------------------------------- */
 
-/* A tenth of the way up, then down to 0. */
-static double share_now(const vecna_clip *model) {
-    const double share =
-        (double)model->done / ((double)model->data.pairs * (double)model->options.epochs);
-    return share < 0.1 ? (share + 1e-3) / 0.101 : (1 - share) / 0.9;
-}
-
 vecna_train_report vecna_clip_report(const vecna_clip *model) {
-    const vecna_train_report report = {model->done,
-                                       (uint64_t)model->data.pairs * model->options.epochs,
-                                       model->epoch,
-                                       model->options.epochs,
-                                       model->options.rate * share_now(model),
-                                       model->loss};
-    return report;
-}
-
-/* Pairs of the next batch: a last one of a single pair would have nothing to compare with. */
-static size_t next_count(const vecna_clip *model) {
-    const size_t left = model->data.pairs - model->at, batch = model->options.batch;
-    return left <= batch ? left : left - batch == 1 ? batch - 1 : batch;
+    return vni_epochs_report(&model->way, model->options.rate);
 }
 
 vecna_status vecna_clip_train(vecna_clip *model, vecna_pool *pool, vecna_train_watch *watch,
                               void *user, vecna_error *err) {
     vni_clip_batch batch = {0};
     vecna_status status = vni_clip_batch_new(model, &batch, err);
-    while (status == VECNA_OK && model->epoch < model->options.epochs) {
-        const size_t count = next_count(model);
+    size_t count;
+    while (status == VECNA_OK && (count = vni_epochs_next(&model->way)) > 0) {
         double loss = 0;
         status = vni_clip_look(model, count, &batch, pool, &loss, err);
         if (status == VECNA_OK && !isfinite(loss))
@@ -233,15 +198,8 @@ vecna_status vecna_clip_train(vecna_clip *model, vecna_pool *pool, vecna_train_w
                                      loss, model->options.rate, model->options.text_rate);
         if (status != VECNA_OK)
             break;
-        vni_clip_move(model, &batch, share_now(model), pool);
-        model->loss = isnan(model->loss) ? loss : 0.95 * model->loss + 0.05 * loss;
-        model->done += count;
-        model->at += count;
-        if (model->at == model->data.pairs) {
-            model->at = 0;
-            model->epoch++;
-            shuffle(model);
-        }
+        vni_clip_move(model, &batch, vni_epochs_share(&model->way), pool);
+        vni_epochs_on(&model->way, count, loss);
         const vecna_train_report report = vecna_clip_report(model);
         if (watch && watch(user, &report))
             break;
@@ -253,8 +211,9 @@ vecna_status vecna_clip_train(vecna_clip *model, vecna_pool *pool, vecna_train_w
 /* ---- states ----------------------------------------------------------------------------------- */
 
 typedef struct clip_progress {
-    uint64_t epoch, at, done, steps;
-    double loss, scale[3];
+    vni_epochs_place place;
+    uint64_t steps;
+    double scale[3];
 } clip_progress;
 
 enum { STATE_PARTS = 8 };
@@ -290,7 +249,7 @@ static void collect(const vecna_clip *model, clip_progress *progress,
 }
 
 vecna_status vecna_clip_save(const vecna_clip *model, const char *path, vecna_error *err) {
-    clip_progress progress = {model->epoch, model->at, model->done, model->steps, model->loss, {0}};
+    clip_progress progress = {vni_epochs_told(&model->way), model->steps, {0}};
     char options[OPTIONS_BYTES];
     vni_state_part parts[STATE_PARTS];
     memcpy(progress.scale, model->scale, sizeof progress.scale);
@@ -307,19 +266,11 @@ vecna_status vecna_clip_load(vecna_clip *model, const char *path, vecna_error *e
     describe(model, options);
     collect(model, &progress, parts);
     status = vni_state_load(path, options, parts, STATE_PARTS, model->allocator, err);
-    if (status == VECNA_OK &&
-        (progress.epoch > model->options.epochs || progress.at >= model->data.pairs ||
-         progress.done != progress.epoch * model->data.pairs + progress.at))
-        status = vecna_error_set(err, VECNA_ERR_FORMAT, -1,
-                                 "%.150s tells of a place outside of the work", path);
+    if (status == VECNA_OK)
+        status = vni_epochs_resume(&model->way, &progress.place, path, err);
     if (status != VECNA_OK)
         return status;
-    model->epoch = (size_t)progress.epoch;
-    model->at = (size_t)progress.at;
-    model->done = progress.done;
     model->steps = progress.steps;
-    model->loss = progress.loss;
     memcpy(model->scale, progress.scale, sizeof progress.scale);
-    shuffle(model);
     return VECNA_OK;
 }

@@ -69,7 +69,7 @@ typedef struct seen_way {
 
 static seen_way draw_way(const vecna_clip *model, size_t place) {
     const vecna_clip_options *o = &model->options;
-    const uint64_t turn = (uint64_t)model->epoch * model->data.pairs + place;
+    const uint64_t turn = (uint64_t)model->way.epoch * model->data.pairs + place;
     vecna_random random;
     seen_way way = {0};
     vecna_random_seed(&random, o->seed, (UINT64_C(1) << 40) + turn);
@@ -95,7 +95,7 @@ static void show(void *user, size_t begin, size_t end, size_t worker) {
         const uint8_t *from =
             p->data + (size_t)(s->batch->picture[i] - s->model->data.texts) * p->height * row;
         float *to = s->batch->work.pixels + i * p->height * row;
-        const seen_way way = draw_way(s->model, s->model->at + i);
+        const seen_way way = draw_way(s->model, s->model->way.at + i);
         for (size_t y = 0; y < p->height; y++)
             for (size_t x = 0; x < p->width; x++) {
                 const size_t turned = way.mirrored ? p->width - 1 - x : x;
@@ -110,7 +110,7 @@ static void show(void *user, size_t begin, size_t end, size_t worker) {
 static void list_pairs(const vecna_clip *model, size_t count, vni_clip_batch *b) {
     b->count = count;
     for (size_t i = 0; i < count; i++) {
-        const uint32_t *pair = model->data.pair + 2 * (size_t)model->order[model->at + i];
+        const uint32_t *pair = model->data.pair + 2 * model->way.order[model->way.at + i];
         b->picture[i] = (uint32_t)(pair[0] + model->data.texts);
         b->texts.text[i] = pair[1];
     }

@@ -3,6 +3,7 @@
 #define VNI_TRAIN_CLIP_IMPL_H
 
 #include "image/image_impl.h"
+#include "train/epochs_impl.h"
 #include "train/piece_table.h"
 #include "vecna/train.h"
 
@@ -16,14 +17,11 @@ struct vecna_clip {
     float *tower, *moment, *square;
     double scale[3]; /* the logarithm of 1 / temperature, and Adam's means */
     uint64_t steps;  /* that tower and scale have taken */
-    uint32_t *order; /* (pairs) of this epoch */
-    size_t epoch, at;
-    uint64_t done; /* pairs */
-    double loss;   /* NaN at first */
+    vni_epochs way;
     uint64_t fingerprint;
 };
 
-/* A batch: pairs order[at .. at + count). Of every pair of arrays the first half is the pictures'. */
+/* A batch: the next pairs on the way. Of every pair of arrays the first half is the pictures'. */
 typedef struct vni_clip_batch {
     size_t count;
     vni_image_work work;

@@ -48,27 +48,6 @@ static vecna_status check(vecna_contrastive *model, vecna_error *err) {
     return VECNA_OK;
 }
 
-static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
-    const unsigned char *at = data;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ at[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
-/* Another order in every epoch, whatever was drawn before. */
-static void shuffle(vecna_contrastive *model) {
-    vecna_random random;
-    vecna_random_seed(&random, model->options.seed, 1 + model->epoch);
-    for (size_t i = 0; i < model->data.pairs; i++)
-        model->order[i] = (uint32_t)i;
-    for (size_t i = model->data.pairs; i > 1; i--) {
-        const size_t j = (size_t)vecna_random_below(&random, i);
-        const uint32_t kept = model->order[i - 1];
-        model->order[i - 1] = model->order[j];
-        model->order[j] = kept;
-    }
-}
-
 vecna_status vecna_contrastive_new(const vecna_contrastive_options *options,
                                    const vecna_contrastive_data *data, vecna_contrastive **out,
                                    vecna_error *err) {
@@ -84,7 +63,6 @@ vecna_status vecna_contrastive_new(const vecna_contrastive_options *options,
     }
     model->options = *o;
     model->data = *data;
-    model->loss = NAN;
     status = check(model, err);
     if (status != VECNA_OK)
         goto fail;
@@ -97,18 +75,19 @@ vecna_status vecna_contrastive_new(const vecna_contrastive_options *options,
     status = vni_piece_table_start(&model->table, o->start, o->seed, err);
     if (status != VECNA_OK)
         goto fail;
-    model->order = vecna_allocate(model->allocator, data->pairs, sizeof *model->order);
-    if (!model->order) {
-        status = vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu pairs", data->pairs);
+    model->way = (vni_epochs){.allocator = model->allocator,
+                              .pairs = data->pairs,
+                              .batch = model->options.batch,
+                              .epochs = model->options.epochs,
+                              .seed = model->options.seed};
+    status = vni_epochs_start(&model->way, err);
+    if (status != VECNA_OK)
         goto fail;
-    }
-    shuffle(model);
+    uint64_t hash =
+        vni_state_hash(VNI_STATE_HASH, data->pair, 3 * data->pairs * sizeof *data->pair);
+    hash = vni_state_hash(hash, data->piece, data->starts[data->texts] * sizeof *data->piece);
     model->fingerprint =
-        mix(UINT64_C(14695981039346656037), data->pair, 3 * data->pairs * sizeof *data->pair);
-    model->fingerprint =
-        mix(model->fingerprint, data->piece, data->starts[data->texts] * sizeof *data->piece);
-    model->fingerprint = mix(model->fingerprint, model->table.rows,
-                             data->pieces * model->options.dim * sizeof(float));
+        vni_state_hash(hash, model->table.rows, data->pieces * model->options.dim * sizeof(float));
     *out = model;
     return VECNA_OK;
 fail:
@@ -123,7 +102,8 @@ void vecna_contrastive_free(vecna_contrastive *model) {
     const vecna_allocator *allocator = model->allocator ? &copy : NULL;
     model->table.allocator = allocator;
     vni_piece_table_free(&model->table);
-    vecna_release(allocator, model->order);
+    model->way.allocator = allocator;
+    vni_epochs_free(&model->way);
     vecna_release(allocator, model);
 }
 
@@ -133,33 +113,16 @@ vecna_view vecna_contrastive_table(const vecna_contrastive *model) {
 
 /* ---- training --------------------------------------------------------------------------------- */
 
-/* A tenth of the way up, then down to 0. */
-static double rate_now(const vecna_contrastive *model) {
-    const double share =
-        (double)model->done / ((double)model->data.pairs * (double)model->options.epochs);
-    return model->options.rate * (share < 0.1 ? (share + 1e-3) / 0.101 : (1 - share) / 0.9);
-}
-
 vecna_train_report vecna_contrastive_report(const vecna_contrastive *model) {
-    const vecna_train_report report = {
-        model->done,     (uint64_t)model->data.pairs * model->options.epochs,
-        model->epoch,    model->options.epochs,
-        rate_now(model), model->loss};
-    return report;
-}
-
-/* Pairs of the next batch: a last one of a single pair would have nothing to compare with. */
-static size_t next_count(const vecna_contrastive *model) {
-    const size_t left = model->data.pairs - model->at, batch = model->options.batch;
-    return left <= batch ? left : left - batch == 1 ? batch - 1 : batch;
+    return vni_epochs_report(&model->way, model->options.rate);
 }
 
 vecna_status vecna_contrastive_train(vecna_contrastive *model, vecna_pool *pool,
                                      vecna_train_watch *watch, void *user, vecna_error *err) {
     vni_contrastive_batch batch = {0};
     vecna_status status = vni_contrastive_batch_new(model, &batch, err);
-    while (status == VECNA_OK && model->epoch < model->options.epochs) {
-        const size_t count = next_count(model);
+    size_t count;
+    while (status == VECNA_OK && (count = vni_epochs_next(&model->way)) > 0) {
         double loss = 0;
         status = vni_contrastive_look(model, count, &batch, pool, &loss, err);
         if (status == VECNA_OK && !isfinite(loss))
@@ -168,15 +131,9 @@ vecna_status vecna_contrastive_train(vecna_contrastive *model, vecna_pool *pool,
                                      model->options.rate);
         if (status != VECNA_OK)
             break;
-        vni_piece_table_move(&model->table, &batch.texts, rate_now(model), pool);
-        model->loss = isnan(model->loss) ? loss : 0.95 * model->loss + 0.05 * loss;
-        model->done += count;
-        model->at += count;
-        if (model->at == model->data.pairs) {
-            model->at = 0;
-            model->epoch++;
-            shuffle(model);
-        }
+        vni_piece_table_move(&model->table, &batch.texts,
+                             model->options.rate * vni_epochs_share(&model->way), pool);
+        vni_epochs_on(&model->way, count, loss);
         const vecna_train_report report = vecna_contrastive_report(model);
         if (watch && watch(user, &report))
             break;
@@ -186,11 +143,6 @@ vecna_status vecna_contrastive_train(vecna_contrastive *model, vecna_pool *pool,
 }
 
 /* ---- states ----------------------------------------------------------------------------------- */
-
-typedef struct contrastive_progress {
-    uint64_t epoch, at, done;
-    double loss;
-} contrastive_progress;
 
 static void describe(const vecna_contrastive *model, char *out) {
     const vecna_contrastive_options *o = &model->options;
@@ -204,45 +156,33 @@ static void describe(const vecna_contrastive *model, char *out) {
                          model->sizes[i]);
 }
 
-static void collect(const vecna_contrastive *model, contrastive_progress *progress,
+static void collect(const vecna_contrastive *model, vni_epochs_place *place,
                     vni_state_part parts[5]) {
     const size_t bytes = model->options.dim * sizeof(float), rows = model->data.pieces;
     parts[0] = (vni_state_part){"table", model->table.rows, rows, bytes, bytes};
     parts[1] = (vni_state_part){"moment", model->table.moment, rows, bytes, bytes};
     parts[2] = (vni_state_part){"square", model->table.square, rows, bytes, bytes};
     parts[3] = (vni_state_part){"steps", model->table.steps, rows, 4, 4};
-    parts[4] = (vni_state_part){"progress", progress, 1, sizeof *progress, sizeof *progress};
+    parts[4] = (vni_state_part){"progress", place, 1, sizeof *place, sizeof *place};
 }
 
 vecna_status vecna_contrastive_save(const vecna_contrastive *model, const char *path,
                                     vecna_error *err) {
-    contrastive_progress progress = {model->epoch, model->at, model->done, model->loss};
+    vni_epochs_place place = vni_epochs_told(&model->way);
     char options[OPTIONS_BYTES];
     vni_state_part parts[5];
     describe(model, options);
-    collect(model, &progress, parts);
+    collect(model, &place, parts);
     return vni_state_save(path, options, parts, 5, model->allocator, err);
 }
 
 vecna_status vecna_contrastive_load(vecna_contrastive *model, const char *path, vecna_error *err) {
-    contrastive_progress progress;
+    vni_epochs_place place;
     char options[OPTIONS_BYTES];
     vni_state_part parts[5];
     vecna_status status;
     describe(model, options);
-    collect(model, &progress, parts);
+    collect(model, &place, parts);
     status = vni_state_load(path, options, parts, 5, model->allocator, err);
-    if (status == VECNA_OK &&
-        (progress.epoch > model->options.epochs || progress.at >= model->data.pairs ||
-         progress.done != progress.epoch * model->data.pairs + progress.at))
-        status = vecna_error_set(err, VECNA_ERR_FORMAT, -1,
-                                 "%.150s tells of a place outside of the work", path);
-    if (status != VECNA_OK)
-        return status;
-    model->epoch = (size_t)progress.epoch;
-    model->at = (size_t)progress.at;
-    model->done = progress.done;
-    model->loss = progress.loss;
-    shuffle(model);
-    return VECNA_OK;
+    return status == VECNA_OK ? vni_epochs_resume(&model->way, &place, path, err) : status;
 }

@@ -40,7 +40,7 @@ static void list_texts(const vecna_contrastive *model, size_t count, vni_contras
     b->count = count;
     b->negatives = 0;
     for (size_t i = 0; i < count; i++) {
-        const uint32_t *pair = model->data.pair + 3 * (size_t)model->order[model->at + i];
+        const uint32_t *pair = model->data.pair + 3 * model->way.order[model->way.at + i];
         text[i] = pair[0];
         text[count + i] = pair[1];
         if (pair[2] != UINT32_MAX)

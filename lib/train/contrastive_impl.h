@@ -2,6 +2,7 @@
 #ifndef VNI_TRAIN_CONTRASTIVE_IMPL_H
 #define VNI_TRAIN_CONTRASTIVE_IMPL_H
 
+#include "train/epochs_impl.h"
 #include "train/piece_table.h"
 #include "vecna/train.h"
 
@@ -15,14 +16,11 @@ struct vecna_contrastive {
     size_t size_count;
     vecna_contrastive_data data;
     vni_piece_table table;
-    uint32_t *order;  /* (pairs) of this epoch */
-    size_t epoch, at; /* the next pair is order[at] */
-    uint64_t done;    /* pairs */
-    double loss;      /* NaN at first */
+    vni_epochs way;
     uint64_t fingerprint;
 };
 
-/* A batch: pairs order[at .. at + count). */
+/* A batch: the next pairs on the way. */
 typedef struct vni_contrastive_batch {
     size_t count;         /* pairs */
     size_t negatives;     /* that have one */

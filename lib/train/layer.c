@@ -288,24 +288,18 @@ typedef struct layer_progress {
     double loss, loss_sum;
 } layer_progress;
 
-static uint64_t add_bytes(uint64_t hash, const void *data, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ ((const unsigned char *)data)[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 static uint64_t fingerprint(const vecna_layer *model) {
     const vecna_layer_data *data = &model->data;
     uint64_t hash = UINT64_C(1469598103934665603);
     if (model->options.task == VECNA_LAYER_CLASSIFY) {
-        hash = add_bytes(hash, data->starts, (data->samples + 1) * sizeof *data->starts);
-        hash = add_bytes(hash, data->ids, data->starts[data->samples] * sizeof *data->ids);
-        return add_bytes(hash, data->labels, data->samples * sizeof *data->labels);
+        hash = vni_state_hash(hash, data->starts, (data->samples + 1) * sizeof *data->starts);
+        hash = vni_state_hash(hash, data->ids, data->starts[data->samples] * sizeof *data->ids);
+        return vni_state_hash(hash, data->labels, data->samples * sizeof *data->labels);
     }
-    hash = add_bytes(hash, data->users, data->samples * sizeof *data->users);
-    hash = add_bytes(hash, data->items, data->samples * sizeof *data->items);
+    hash = vni_state_hash(hash, data->users, data->samples * sizeof *data->users);
+    hash = vni_state_hash(hash, data->items, data->samples * sizeof *data->items);
     return model->options.task == VECNA_LAYER_SQUARED
-               ? add_bytes(hash, data->ratings, data->samples * sizeof *data->ratings)
+               ? vni_state_hash(hash, data->ratings, data->samples * sizeof *data->ratings)
                : hash;
 }
 
