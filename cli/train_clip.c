@@ -2,11 +2,9 @@
  * compared. */
 #include "cli/train_clip.h"
 
-#include "cli/embed_model.h"
 #include "cli/eval_tasks.h"
 #include "cli/hold_out.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,38 +16,17 @@ static vecna_status no_room(vecna_error *err) {
 
 /* ---- from pairs to a model ---------------------------------------------------------------------- */
 
-static vecna_status open_start(clip_job *job, vecna_error *err) {
-    const clip_options *o = job->options;
-    text_model from = {0};
-    vecna_status status = open_model(o->training.from, &from, err);
-    if (status != VECNA_OK)
-        return status;
-    if (from.table == NULL) {
-        close_model(&from);
-        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                               "%s counts words; --from takes a model of vecna distill, train "
-                               "contrastive or train clip",
-                               o->training.from);
-    }
-    job->from = from.table;
-    const vecna_model_parts parts = vecna_model_parts_of(job->from);
-    const vecna_wordpiece_options tokenizer = {.keep_case = parts.keep_case};
-    job->data.pieces = vecna_model_about(job->from).pieces;
-    return vecna_wordpiece_new(parts.vocabulary, parts.vocabulary_bytes, &tokenizer,
-                               &job->tokenizer, err);
-}
-
 /* The size of --from's tower, unless another is asked for: it goes on from there. */
 static void settle_size(clip_options *o, const clip_job *job) {
-    const vecna_image_shape *shape = vecna_model_about(job->from).shape;
+    const vecna_image_shape *shape = vecna_model_about(job->texts.from).shape;
     if (shape && o->size.height == 0)
         o->size = (picture_size){shape->height, shape->width, shape->channels};
 }
 
 static vecna_status train(clip_job *job, vecna_error *err) {
     const clip_options *o = job->options;
-    const vecna_model_info about = vecna_model_about(job->from);
-    const vecna_model_parts parts = vecna_model_parts_of(job->from);
+    const vecna_model_info about = vecna_model_about(job->texts.from);
+    const vecna_model_parts parts = vecna_model_parts_of(job->texts.from);
     vecna_clip_options model = o->model;
     model.shape.dim = about.dim;
     const double floats = (double)about.pieces * (double)about.dim;
@@ -63,8 +40,8 @@ static vecna_status train(clip_job *job, vecna_error *err) {
     job->start = vecna_allocate(NULL, about.pieces, about.dim * sizeof *job->start);
     if (job->start == NULL)
         return no_room(err);
-    status =
-        vecna_model_rows(job->from, vecna_matrix_dense(job->start, about.pieces, about.dim), err);
+    status = vecna_model_rows(job->texts.from,
+                              vecna_matrix_dense(job->start, about.pieces, about.dim), err);
     if (status != VECNA_OK)
         return status;
     const vecna_pictures *p = &job->pictures.all;
@@ -87,7 +64,7 @@ static vecna_status train(clip_job *job, vecna_error *err) {
 static vecna_status write_model(const clip_job *job, vecna_error *err) {
     const clip_options *o = job->options;
     const vecna_clip_learned learned = vecna_clip_result(job->model);
-    vecna_model_parts parts = vecna_model_parts_of(job->from);
+    vecna_model_parts parts = vecna_model_parts_of(job->texts.from);
     vecna_model *made = NULL;
     char report[256];
     snprintf(report, sizeof report, "{\"pairs\":%zu,\"held_out\":%zu", job->fitted_count,
@@ -203,7 +180,7 @@ static int run(clip_options *o, const char *path) {
     if (status == VECNA_OK)
         status = read_pairs(path, &o->fields, &job.pairs, &err);
     if (status == VECNA_OK)
-        status = open_start(&job, &err);
+        status = open_pieces(o->training.from, &job.texts, &err);
     if (status == VECNA_OK)
         settle_size(o, &job);
     if (status == VECNA_OK)
@@ -218,11 +195,10 @@ static int run(clip_options *o, const char *path) {
         status = write_model(&job, &err);
     const int exit_status =
         trainer_end(&job.watch, status, &err, print_summary_json, print_summary, &job);
-    void *all[] = {job.picture_of, job.text_of, job.captions, job.caption_bytes, job.start,
-                   job.starts,     job.piece,   job.fitted,   job.held};
+    void *all[] = {job.picture_of, job.text_of, job.captions, job.caption_bytes,
+                   job.start,      job.fitted,  job.held};
     vecna_clip_free(job.model);
-    vecna_wordpiece_free(job.tokenizer);
-    vecna_model_free(job.from);
+    free_pieces(&job.texts);
     vecna_pool_free(job.pool);
     free_pairs_of_texts(&job.pairs);
     free_pictures(&job.pictures);

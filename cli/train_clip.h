@@ -4,6 +4,7 @@
 
 #include "cli/pairs.h"
 #include "cli/pictures.h"
+#include "cli/pieces.h"
 #include "cli/train.h"
 #include "vecna/eval.h"
 #include "vecna/model.h"
@@ -35,11 +36,8 @@ typedef struct clip_job {
     char **captions;      /* (data.texts) not NUL-terminated */
     size_t *caption_bytes;
     picture_set pictures;
-    vecna_model *from;
-    vecna_wordpiece *tokenizer;
+    piece_texts texts;
     float *start;
-    size_t *starts;
-    int32_t *piece;
     uint32_t *fitted, *held; /* (_, 2) picture, text */
     size_t fitted_count, held_count;
     vecna_clip_data data;

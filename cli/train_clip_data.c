@@ -145,26 +145,13 @@ vecna_status clip_read(clip_job *job, vecna_error *err) {
 }
 
 vecna_status clip_encode(clip_job *job, vecna_error *err) {
-    const int32_t unknown = vecna_wordpiece_unknown(job->tokenizer);
-    size_t used = 0;
-    job->starts = malloc((job->data.texts + 1) * sizeof *job->starts);
-    job->piece = malloc((job->pairs.bytes + 1) * sizeof *job->piece);
-    if (!job->starts || !job->piece)
-        return no_room(err);
-    for (size_t i = 0; i < job->data.texts; i++) {
-        int32_t *ids =
-            job->piece + used; /* never more than bytes, and those of this text are left */
-        const size_t count =
-            vecna_wordpiece_encode(job->tokenizer, job->captions[i], job->caption_bytes[i], ids);
-        job->starts[i] = used;
-        for (size_t k = 0; k < count; k++)
-            if (ids[k] != unknown)
-                job->piece[used++] = ids[k];
-    }
-    job->starts[job->data.texts] = used;
-    job->data.starts = job->starts;
-    job->data.piece = job->piece;
-    return VECNA_OK;
+    vecna_status status = begin_pieces(&job->texts, job->data.texts, job->pairs.bytes, err);
+    for (size_t i = 0; i < job->data.texts && status == VECNA_OK; i++)
+        add_pieces(&job->texts, job->captions[i], job->caption_bytes[i]);
+    job->data.pieces = vecna_model_about(job->texts.from).pieces;
+    job->data.starts = job->texts.starts;
+    job->data.piece = job->texts.piece;
+    return status;
 }
 
 /* ---- what is held out -------------------------------------------------------------------------- */

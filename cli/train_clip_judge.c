@@ -37,22 +37,6 @@ static void place_side(const clip_job *job, size_t side, const uint32_t *list, s
     }
 }
 
-static void fill_texts(const clip_job *job, const uint32_t *list, size_t count, float *out) {
-    const vecna_view learned = vecna_clip_result(job->model).table;
-    for (size_t i = 0; i < count; i++) {
-        float *row = out + i * learned.dim;
-        double square = 0;
-        memset(row, 0, learned.dim * sizeof *row);
-        for (size_t k = job->starts[list[i]]; k < job->starts[list[i] + 1]; k++)
-            for (size_t j = 0; j < learned.dim; j++)
-                row[j] += learned.data[(size_t)job->piece[k] * learned.stride + j];
-        for (size_t j = 0; j < learned.dim; j++)
-            square += (double)row[j] * (double)row[j];
-        for (size_t j = 0; j < learned.dim; j++)
-            row[j] = square > 0 ? (float)((double)row[j] / sqrt(square)) : 0;
-    }
-}
-
 static vecna_status fill_pictures(const clip_job *job, const uint32_t *list, size_t count,
                                   float *out, vecna_error *err) {
     const vecna_clip_learned learned = vecna_clip_result(job->model);
@@ -126,7 +110,9 @@ vecna_status clip_judge(clip_job *job, vecna_error *err) {
         const vecna_view seen = vecna_view_dense(rows, pictures, dim);
         const vecna_view said = vecna_view_dense(rows + n * dim, texts, dim);
         status = fill_pictures(job, lists, pictures, rows, err);
-        fill_texts(job, lists + n, texts, rows + n * dim);
+        for (size_t i = 0; i < texts; i++)
+            vector_of_pieces(&job->texts, vecna_clip_result(job->model).table, lists[n + i],
+                             rows + (n + i) * dim);
         if (status == VECNA_OK)
             status = find(job, said, seen, right, 0, &job->by_text, err);
         if (status == VECNA_OK)

@@ -1,13 +1,12 @@
 /* vecna train contrastive: texts that belong together into a static model that puts them together. */
-#include "cli/embed_model.h"
 #include "cli/eval_tasks.h"
 #include "cli/hold_out.h"
+#include "cli/pieces.h"
 #include "cli/train.h"
 #include "vecna/eval.h"
 #include "vecna/linalg.h"
 #include "vecna/model.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +25,8 @@ typedef struct contrastive_job {
     const contrastive_options *options;
     const char *path;
     text_pairs pairs;
-    vecna_model *from;
-    vecna_wordpiece *tokenizer;
-    float *start; /* (pieces, dim) the table before */
-    size_t *starts;
-    int32_t *piece;
+    piece_texts texts;
+    float *start;            /* (pieces, dim) the table before */
     uint32_t *fitted, *held; /* (_, 3) */
     size_t fitted_count, held_count;
     vecna_contrastive_data data;
@@ -65,23 +61,6 @@ static vecna_status share_pairs(contrastive_job *job, vecna_error *err) {
     return status;
 }
 
-/* Vectors of one side's texts of the held out pairs. */
-static void fill_side(const contrastive_job *job, vecna_view learned, size_t side, float *out) {
-    for (size_t i = 0; i < job->held_count; i++) {
-        const uint32_t text = job->held[3 * i + side];
-        float *row = out + i * learned.dim;
-        double square = 0;
-        memset(row, 0, learned.dim * sizeof *row);
-        for (size_t k = job->starts[text]; k < job->starts[text + 1]; k++)
-            for (size_t j = 0; j < learned.dim; j++)
-                row[j] += learned.data[(size_t)job->piece[k] * learned.stride + j];
-        for (size_t j = 0; j < learned.dim; j++)
-            square += (double)row[j] * (double)row[j];
-        for (size_t j = 0; j < learned.dim; j++)
-            row[j] = square > 0 ? (float)((double)row[j] / sqrt(square)) : 0;
-    }
-}
-
 /* Each held out anchor looks for its own among all held out texts: 1 / rank, equal scores before it;
  * texts that belong to the same anchor, or are the same, are not counted. */
 static vecna_status rank_held(const contrastive_job *job, vecna_view learned, double *reciprocal,
@@ -91,8 +70,9 @@ static vecna_status rank_held(const contrastive_job *job, vecna_view learned, do
           *scores = malloc(n * n * sizeof *scores);
     vecna_status status = rows && scores ? VECNA_OK : no_room(err);
     if (status == VECNA_OK) {
-        fill_side(job, learned, 0, rows);
-        fill_side(job, learned, 1, rows + n * learned.dim);
+        for (size_t i = 0; i < 2 * n; i++) /* anchors, then what belongs to them */
+            vector_of_pieces(&job->texts, learned, job->held[3 * (i % n) + i / n],
+                             rows + i * learned.dim);
         status = vecna_linalg_product_rows(vecna_view_dense(rows, n, learned.dim),
                                            vecna_view_dense(rows + n * learned.dim, n, learned.dim),
                                            vecna_matrix_dense(scores, n, n), job->pool, err);
@@ -145,53 +125,18 @@ static vecna_status judge(contrastive_job *job, vecna_error *err) {
 
 /* ---- from texts to a model ---------------------------------------------------------------------- */
 
-static vecna_status open_start(contrastive_job *job, vecna_error *err) {
-    const contrastive_options *o = job->options;
-    text_model from = {0};
-    vecna_status status = open_model(o->training.from, &from, err);
-    if (status != VECNA_OK)
-        return status;
-    if (from.table == NULL) {
-        close_model(&from);
-        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                               "%s counts words; --from takes a table of vecna distill or of vecna "
-                               "train contrastive",
-                               o->training.from);
-    }
-    job->from = from.table;
-    const vecna_model_parts parts = vecna_model_parts_of(job->from);
-    const vecna_wordpiece_options tokenizer = {.keep_case = parts.keep_case};
-    return vecna_wordpiece_new(parts.vocabulary, parts.vocabulary_bytes, &tokenizer,
-                               &job->tokenizer, err);
-}
-
 static vecna_status encode(contrastive_job *job, vecna_error *err) {
     const text_pairs *p = &job->pairs;
-    const int32_t unknown = vecna_wordpiece_unknown(job->tokenizer);
-    size_t used = 0;
-    job->starts = malloc((p->texts + 1) * sizeof *job->starts);
-    job->piece = malloc((p->bytes + 1) * sizeof *job->piece);
-    if (!job->starts || !job->piece)
-        return no_room(err);
-    for (size_t i = 0; i < p->texts; i++) {
-        const size_t bytes = p->starts[i + 1] - p->starts[i];
-        int32_t *ids =
-            job->piece + used; /* never more than bytes, and those of this text are left */
-        const size_t count =
-            vecna_wordpiece_encode(job->tokenizer, p->memory + p->starts[i], bytes, ids);
-        job->starts[i] = used;
-        for (size_t k = 0; k < count; k++)
-            if (ids[k] != unknown)
-                job->piece[used++] = ids[k];
-    }
-    job->starts[p->texts] = used;
-    return VECNA_OK;
+    vecna_status status = begin_pieces(&job->texts, p->texts, p->bytes, err);
+    for (size_t i = 0; i < p->texts && status == VECNA_OK; i++)
+        add_pieces(&job->texts, p->memory + p->starts[i], p->starts[i + 1] - p->starts[i]);
+    return status;
 }
 
 /* The table before: the model's, or random numbers for --fresh. */
 static vecna_status make_start(contrastive_job *job, vecna_error *err) {
     const contrastive_options *o = job->options;
-    const vecna_model_info about = vecna_model_about(job->from);
+    const vecna_model_info about = vecna_model_about(job->texts.from);
     const size_t dim = o->fresh && o->model.dim ? o->model.dim : about.dim;
     if (o->model.dim && o->model.dim != dim)
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
@@ -207,7 +152,8 @@ static vecna_status make_start(contrastive_job *job, vecna_error *err) {
     if (job->start == NULL)
         return no_room(err);
     if (!o->fresh)
-        return vecna_model_rows(job->from, vecna_matrix_dense(job->start, about.pieces, dim), err);
+        return vecna_model_rows(job->texts.from, vecna_matrix_dense(job->start, about.pieces, dim),
+                                err);
     vecna_random random;
     vecna_random_seed(&random, o->training.seed, 7);
     for (size_t i = 0; i < about.pieces * dim; i++)
@@ -217,14 +163,14 @@ static vecna_status make_start(contrastive_job *job, vecna_error *err) {
 
 static vecna_status train(contrastive_job *job, vecna_error *err) {
     const contrastive_options *o = job->options;
-    const vecna_model_info about = vecna_model_about(job->from);
+    const vecna_model_info about = vecna_model_about(job->texts.from);
     vecna_contrastive_options model = o->model;
     vecna_status status = make_start(job, err);
     if (status != VECNA_OK)
         return status;
     const size_t dim = o->fresh && o->model.dim ? o->model.dim : about.dim;
-    job->data = (vecna_contrastive_data){about.pieces, job->pairs.texts,  job->starts,
-                                         job->piece,   job->fitted_count, job->fitted};
+    job->data = (vecna_contrastive_data){about.pieces,     job->pairs.texts,  job->texts.starts,
+                                         job->texts.piece, job->fitted_count, job->fitted};
     model.dim = dim;
     model.start = vecna_view_dense(job->start, about.pieces, dim);
     model.seed = o->training.seed;
@@ -238,7 +184,7 @@ static vecna_status train(contrastive_job *job, vecna_error *err) {
 
 static vecna_status write_model(const contrastive_job *job, vecna_error *err) {
     const contrastive_options *o = job->options;
-    vecna_model_parts parts = vecna_model_parts_of(job->from);
+    vecna_model_parts parts = vecna_model_parts_of(job->texts.from);
     vecna_model *made = NULL;
     char report[256] = "{}";
     if (job->held_count)
@@ -316,7 +262,7 @@ static int run(const contrastive_options *o, const char *path) {
     if (status == VECNA_OK)
         status = read_pairs(path, &o->fields, &job.pairs, &err);
     if (status == VECNA_OK)
-        status = open_start(&job, &err);
+        status = open_pieces(o->training.from, &job.texts, &err);
     if (status == VECNA_OK)
         status = encode(&job, &err);
     if (status == VECNA_OK)
@@ -328,13 +274,10 @@ static int run(const contrastive_options *o, const char *path) {
     const int exit_status =
         trainer_end(&job.watch, status, &err, print_summary_json, print_summary, &job);
     vecna_contrastive_free(job.model);
-    vecna_wordpiece_free(job.tokenizer);
-    vecna_model_free(job.from);
+    free_pieces(&job.texts);
     vecna_pool_free(job.pool);
     free_pairs_of_texts(&job.pairs);
     free(job.start);
-    free(job.starts);
-    free(job.piece);
     free(job.fitted);
     free(job.held);
     return exit_status;
