@@ -90,15 +90,10 @@ static vecna_status write_model(const clip_job *job, vecna_error *err) {
 
 /* ---- what is said of it ------------------------------------------------------------------------- */
 
-/* What guessing finds among the first 10 of so many. */
-static double chance_of(size_t count) {
-    return count < CLIP_AMONG ? 1 : CLIP_AMONG / (double)count;
-}
-
-static void print_finding(const char *what, const finding *f, size_t among) {
+static void print_finding(const char *what, const finding *f) {
     printf("              %s  R@10 %.3f [%.3f, %.3f] (chance %.3f), MRR %.3f [%.3f, %.3f], first "
            "%.1f %%\n",
-           what, f->among.value, f->among.low, f->among.high, chance_of(among), f->reciprocal.value,
+           what, f->among.value, f->among.low, f->among.high, f->chance, f->reciprocal.value,
            f->reciprocal.low, f->reciprocal.high, 100 * f->first);
 }
 
@@ -126,12 +121,11 @@ static void print_summary(const void *user) {
         return;
     }
     printf("  held out  none of these pictures and texts was trained on\n");
-    print_finding("text to picture", &job->by_text, job->by_picture.among.queries);
-    print_finding("picture to text", &job->by_picture, job->by_text.among.queries);
+    print_finding("text to picture", &job->by_text);
+    print_finding("picture to text", &job->by_picture);
 }
 
-static void write_finding(vecna_json_writer *json, const char *key, const finding *f,
-                          size_t among) {
+static void write_finding(vecna_json_writer *json, const char *key, const finding *f) {
     vecna_json_write_key(json, key);
     vecna_json_write_object_begin(json);
     write_figure(json, "recall_at_10", f->among);
@@ -139,7 +133,7 @@ static void write_finding(vecna_json_writer *json, const char *key, const findin
     vecna_json_write_key(json, "first");
     vecna_json_write_f64(json, f->first);
     vecna_json_write_key(json, "chance_at_10");
-    vecna_json_write_f64(json, chance_of(among));
+    vecna_json_write_f64(json, f->chance);
     vecna_json_write_object_end(json);
 }
 
@@ -160,8 +154,8 @@ static int print_summary_json(const void *user) {
     vecna_json_write_key(&json, "temperature");
     vecna_json_write_f64(&json, 1 / learned.scale);
     if (job->held_count) {
-        write_finding(&json, "text_to_picture", &job->by_text, job->by_picture.among.queries);
-        write_finding(&json, "picture_to_text", &job->by_picture, job->by_text.among.queries);
+        write_finding(&json, "text_to_picture", &job->by_text);
+        write_finding(&json, "picture_to_text", &job->by_picture);
     }
     return trainer_json_end(&job->watch, &json);
 }

@@ -25,6 +25,7 @@ typedef struct clip_options {
 typedef struct finding {
     vecna_interval reciprocal, among; /* 1 / rank; share of those among the first 10 */
     double first;
+    double chance; /* of one that belongs among the first 10, when all orders are alike */
 } finding;
 
 typedef struct clip_job {

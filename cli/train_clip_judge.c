@@ -54,6 +54,14 @@ static vecna_status fill_pictures(const clip_job *job, const uint32_t *list, siz
     return status;
 }
 
+/* What guessing finds: one at least of `right` among the first CLIP_AMONG of `count`. */
+static double chance_of(size_t right, size_t count) {
+    double none = 1;
+    for (size_t i = 0; i < CLIP_AMONG && none > 0; i++)
+        none *= i + right < count ? (double)(count - right - i) / (double)(count - i) : 0;
+    return 1 - none;
+}
+
 /* Each row of `from` looks for what belongs to it among `to`: the rank of the first that does, with equal
  * scores of others before it. right[i * to.rows + j]: j belongs to i. */
 static vecna_status find(const clip_job *job, vecna_view from, vecna_view to, const uint8_t *right,
@@ -68,15 +76,18 @@ static vecna_status find(const clip_job *job, vecna_view from, vecna_view to, co
     for (size_t i = 0; i < from.rows && status == VECNA_OK; i++) {
         const float *row = scores + i * to.rows;
         float best = -INFINITY;
-        size_t rank = 1;
+        size_t rank = 1, belonging = 0;
         for (size_t j = 0; j < to.rows; j++)
-            if (right[turned ? j * from.rows + i : i * to.rows + j] && row[j] > best)
-                best = row[j];
+            if (right[turned ? j * from.rows + i : i * to.rows + j]) {
+                best = row[j] > best ? row[j] : best;
+                belonging++;
+            }
         for (size_t j = 0; j < to.rows; j++)
             rank += !right[turned ? j * from.rows + i : i * to.rows + j] && !(row[j] < best);
         reciprocal[i] = 1 / (double)rank;
         among[i] = rank <= CLIP_AMONG;
         out->first += rank == 1 ? 1 / (double)from.rows : 0;
+        out->chance += chance_of(belonging, to.rows) / (double)from.rows;
     }
     if (status == VECNA_OK) {
         const vecna_statistic statistics[] = {{VECNA_STATISTIC_MEAN, 0, 0, 0},

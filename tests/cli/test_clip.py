@@ -275,3 +275,18 @@ def test_mistakes(vecna, bars, model, tmp_path):
     assert "more than once" in vecna("eval", "zeroshot", bars / "pictures", "--model", model, "--classes", pairs, "-o", tmp_path / "f.tsv",
                                      status=1).err
     assert not (tmp_path / "v.npy").exists() and not (tmp_path / "f.tsv").exists()
+
+
+def test_chance_knows_how_many_pictures_belong_to_a_text(vecna, tmp_path):
+    """Two pictures a text: one of both among ten is more likely than one of one."""
+    pixels = numpy.random.default_rng(3).integers(0, 256, (1600, 8, 8, 1), dtype=numpy.uint8)
+    numpy.save(tmp_path / "pixels.npy", pixels)
+    (tmp_path / "pairs.tsv").write_text("".join(f"{i}\tthing number {i // 2}\n" for i in range(1600)))
+    report = vecna("train", "clip", tmp_path / "pairs.tsv", "--images", tmp_path / "pixels.npy", "-o", tmp_path / "m.vecna", "--epochs", 1,
+                   "--checkpoint", 0, "--json").json()
+    pictures = report["held_out"]
+    texts = pictures // 2
+    assert pictures % 2 == 0 and texts > 20
+    wanted = 1 - (pictures - 10) * (pictures - 11) / (pictures * (pictures - 1))
+    assert abs(report["text_to_picture"]["chance_at_10"] - wanted) < 1e-9
+    assert abs(report["picture_to_text"]["chance_at_10"] - 10 / texts) < 1e-9
