@@ -416,6 +416,38 @@ def test_where_regression_misses_nothing_queries_may_have_it(vecna, tmp_path, pa
     assert report["method"] == "ridge" and tried[report["recipe"]] > tried["procrustes"] + 0.05
 
 
+def ndcg10(corpus, queries, relevant):
+    """nDCG@10 of each query, binary judgements."""
+    gains = []
+    for row, wanted in zip(unit(queries) @ unit(corpus).T, relevant):
+        places = numpy.array([(row > row[w]).sum() + 1 for w in wanted])
+        ideal = (1 / numpy.log2(1 + numpy.arange(1, min(len(wanted), 10) + 1))).sum()
+        gains.append((1 / numpy.log2(1 + places[places <= 10])).sum() / ideal)
+    return numpy.array(gains)
+
+
+@pytest.mark.parametrize("kind", ["passages", "verses"])
+def test_a_memory_of_glosses_does_no_harm_elsewhere(vecna, tmp_path, examples, request, kind):
+    """Fitted on definitions; paragraphs and Bible verses lose no more by the memory than the interval of the difference."""
+    glosses_pairs = GLOSSES / "pairs.minilm.384.npy", GLOSSES / "pairs.mpnet.768.npy"
+    if kind == "passages":
+        folder, before, small, large = examples / "passages", "", "minilm.384", "mpnet.768"
+    else:
+        folder, before = request.getfixturevalue("shared") / "models", "verses-"
+        small, large = "all-MiniLM-L6-v2.384", "all-mpnet-base-v2.768"
+    relevant = [json.loads(line)["relevant"] for line in (folder / f"{before}queries.jsonl").open()][:600]
+    asked = numpy.load(folder / f"{before}queries.{large}.npy").astype("f4")[:600]
+    scores = []
+    for name, options in (("blend", ()), ("memory", ("--neighbours", 24, "--temperature", 0.1, "--correction", 1))):
+        vecna("fit", *glosses_pairs, "-o", tmp_path / "m.vecna", "--method", name, "--share", 0.6, "--lambda", 0.3, "--resamples", 60,
+              "--no-confidence", *options, status=None)
+        vecna("translate", folder / f"{before}corpus.{small}.npy", tmp_path / f"{name}.npy", "--map", tmp_path / "m.vecna", "--force")
+        scores.append(ndcg10(numpy.load(tmp_path / f"{name}.npy"), asked, relevant))
+    assert not numpy.array_equal(*scores)  # the memory does speak
+    gain = scores[1] - scores[0]
+    assert gain.mean() > -1.96 * gain.std() / len(gain) ** 0.5, gain.mean()
+
+
 def test_role_names_seed_and_length(vecna, tmp_path, pair):
     _, document = weights(vecna, pair, tmp_path / "d.vecna", "--method", "ridge", "--role", "document")
     _, query = weights(vecna, pair, tmp_path / "q.vecna", "--method", "ridge", "--role", "query", "--source-name", "a/b",
