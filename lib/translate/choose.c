@@ -22,8 +22,7 @@
 enum { ROWS_ALONE = 16 /* with a prior: fewer own pairs choose nothing */ };
 
 static const vni_evidence for_documents = {4, 0};
-static const vni_evidence for_queries = {1, 0.01};
-static const vni_evidence for_whole_means = {1, 0.01};
+static const vni_evidence for_queries = {1, 0.01}; /* and for the whole means against half */
 static const vni_evidence for_blends = {1, 0.005};
 static const vni_evidence for_shares = {2, 0};  /* of a blend: its kind is settled */
 static const vni_evidence for_numbers = {1, 0}; /* only a method's numbers are chosen */
@@ -194,7 +193,7 @@ static vecna_status compare_for_unseen(vni_comparison *c, double lambda, int dec
         return status;
     }
     const size_t standing =
-        vni_choose_settle(c, whole + 1, whole, decides ? &for_whole_means : &for_nothing);
+        vni_choose_settle(c, whole + 1, whole, decides ? &for_queries : &for_nothing);
     const size_t blends = c->candidate_count;
     recipe = (vecna_recipe){.method = VECNA_METHOD_BLEND_PLAIN,
                             .lambda = lambda,
