@@ -184,6 +184,7 @@ static vecna_status draw_map(plot_job *job, vecna_error *err) {
     const vecna_view rows = vecna_view_dense(job->vectors, job->count, dim);
     const size_t depth = job->count > 4 * NEIGHBOURS ? NEIGHBOURS : 1;
     picture *p = &job->drawn;
+    char how_many[24] = "";
     vecna_status status;
     if (job->options->method == METHOD_TSNE) {
         status = place_tsne(job, rows, err);
@@ -196,12 +197,14 @@ static vecna_status draw_map(plot_job *job, vecna_error *err) {
     if (status == VECNA_OK)
         status = vecna_plane_kept(rows, vecna_view_dense(job->points, job->count, 2), depth,
                                   job->pool, NULL, &job->kept, err);
-    snprintf(
-        p->caption, sizeof p->caption,
-        "%s rows x %zu dimensions by %s: %.0f %% of the %zu nearest neighbours are neighbours here",
-        grouped(job->count), dim,
-        job->options->method == METHOD_TSNE ? "t-SNE" : "principal components", 100 * job->kept,
-        depth);
+    if (depth > 1)
+        snprintf(how_many, sizeof how_many, "%zu ", depth);
+    snprintf(p->caption, sizeof p->caption,
+             "%s rows x %zu dimensions by %s: %.0f %% of the %snearest neighbours are neighbours "
+             "here",
+             grouped(job->count), dim,
+             job->options->method == METHOD_TSNE ? "t-SNE" : "principal components",
+             100 * job->kept, how_many);
     p->points = job->points;
     p->count = job->count;
     p->square = true;
