@@ -3,7 +3,10 @@
  * digit less lies in that interval, and otherwise the nearest of two does the job: three products
  * of a 64- and a 128-bit number tell which. The products are rounded to odd, which keeps every
  * comparison with a middle exact. Layout follows Python's repr, so that the tests have a truth to
- * hold it against and whoever reads the file sees what NumPy would have shown. */
+ * hold it against and whoever reads the file sees what NumPy would have shown.
+ *
+ * The numbers of vectors are float32 below 1: those have a path of their own, without a branch that
+ * depends on digits and without a copy of a length that is not known to the compiler. */
 #include "codec/codec_impl.h"
 
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
@@ -88,6 +91,18 @@ static shortest shortest_of_f64(uint64_t fraction, int biased) {
     return choose(lower + (uint64_t)odd, value, upper - (uint64_t)odd, k);
 }
 
+/* The same of 32 bits. Which of the two cases holds is a coin toss: no branch. */
+static shortest choose32(uint32_t lower, uint32_t value, uint32_t upper, int k) {
+    const uint32_t down = value / 4, tens = down / 10;
+    const uint32_t tens_inside = lower <= 40 * tens, tens_up = 40 * tens + 40 <= upper;
+    const uint32_t inside = lower <= 4 * down, up_inside = 4 * down + 4 <= upper;
+    const uint32_t middle = 4 * down + 2;
+    const uint32_t nearest = (value > middle) | ((value == middle) & down & 1);
+    const uint32_t by_one = down + (inside != up_inside ? up_inside : nearest);
+    const int by_ten = (down >= 10) & (tens_inside != tens_up);
+    return (shortest){by_ten ? tens + tens_up : by_one, k + by_ten};
+}
+
 static shortest shortest_of_f32(uint32_t fraction, int biased) {
     uint32_t mantissa = biased ? fraction | UINT32_C(1) << 23 : fraction;
     int power = (biased ? biased : 1) - 150;
@@ -105,7 +120,7 @@ static shortest shortest_of_f32(uint32_t fraction, int biased) {
     uint32_t lower = round_to_odd32(high, (4 * mantissa - 2 + nearer) << shift);
     uint32_t value = round_to_odd32(high, (4 * mantissa) << shift);
     uint32_t upper = round_to_odd32(high, (4 * mantissa + 2) << shift);
-    return choose(lower + odd, value, upper - odd, k);
+    return choose32(lower + odd, value, upper - odd, k);
 }
 
 /* ---- layout -------------------------------------------------------------------------------- */
@@ -186,6 +201,41 @@ static size_t lay_out(shortest number, char *out) {
     return (size_t)count + 1;
 }
 
+/* Eight digits of a number below 10^8, the first in the lowest byte, as text: halves, pairs and
+ * digits are divided side by side in one word. */
+static uint64_t eight_digits(uint32_t number) {
+    const uint32_t high = number / 10000;
+    uint64_t word = high | (uint64_t)(number - high * 10000) << 32;
+    const uint64_t hundreds = ((word * 5243) >> 19) & UINT64_C(0x0000007F0000007F);
+    word = hundreds | (word - hundreds * 100) << 16;
+    const uint64_t tens = ((word * 103) >> 10) & UINT64_C(0x000F000F000F000F);
+    word = tens | (word - tens * 10) << 8;
+    return word | UINT64_C(0x3030303030303030);
+}
+
+/* 0.0001 to below 1, the digits of a float32 (at most nine, the last not 0): all nine places are
+ * written wherever the number ends; out has the room. */
+static size_t lay_out_fraction(uint32_t digits, int count, int point, char *out) {
+    static const uint32_t to_nine[] = {0,     100000000, 10000000, 1000000, 100000,
+                                       10000, 1000,      100,      10,      1};
+    const uint32_t nine = digits * to_nine[count];
+    const uint32_t first = nine / 100000000;
+    const uint64_t others = eight_digits(nine - first * 100000000);
+    memcpy(out, "0.000000", 8);
+    out += 2 - point;
+    out[0] = (char)('0' + first);
+    memcpy(out + 1, &others, sizeof others);
+    return (size_t)(2 - point + count);
+}
+
+/* Decimal digits of a number from 1 to 999,999,999: the logarithm of two, corrected by a table. */
+static int count_digits(uint32_t number) {
+    static const uint32_t powers[] = {0,      10,      100,      1000,      10000,
+                                      100000, 1000000, 10000000, 100000000, 1000000000};
+    const int guess = ((32 - __builtin_clz(number)) * 1233) >> 12;
+    return guess + (number >= powers[guess]);
+}
+
 static size_t special(int negative, int is_nan, char *out) {
     size_t sign = !is_nan && negative;
     if (sign)
@@ -225,5 +275,17 @@ size_t vecna_number_print_f32(float value, char *out) {
         memcpy(out + negative, "0.0", 3);
         return negative + 3;
     }
-    return negative + lay_out(shortest_of_f32(fraction, biased), out + negative);
+    shortest number = shortest_of_f32(fraction, biased);
+    if (number.digits < 1000000000) {
+        uint32_t digits = (uint32_t)number.digits;
+        while (digits % 10 == 0) { /* seldom: a digit less would have been chosen */
+            digits /= 10;
+            number.exponent++;
+        }
+        const int count = count_digits(digits), point = count + number.exponent;
+        if (point <= 0 && point >= -3)
+            return negative + lay_out_fraction(digits, count, point, out + negative);
+        number.digits = digits;
+    }
+    return negative + lay_out(number, out + negative);
 }

@@ -5,7 +5,9 @@
  * [1, 2): what is far below it loses digits, but none that the column's sum would show.
  *
  * A row at a time: from a handful of rows on, float32 products that use each weight for many rows are
- * the faster ones. */
+ * the faster ones. Every second product goes through the columns from the last to the first: what the
+ * one before read last is still in the second cache, which holds most of a map but not all of it, and
+ * going round would always find it gone. No sum changes by it. */
 #include "base/base_impl.h"
 #include "linalg/f16_impl.h"
 
@@ -126,6 +128,7 @@ void vecna_linalg_f16_free(vecna_linalg_f16 *weights) {
 
 vecna_status vecna_linalg_f16_product(const vecna_linalg_f16 *weights, vecna_view in,
                                       vecna_matrix out, vecna_error *err) {
+    static _Thread_local int backwards;
     const vni_f16_kernel *chosen = kernel();
     float sums[VNI_F16_PANEL];
     if (in.dim != weights->inner || out.dim != weights->dim || in.rows != out.rows)
@@ -137,7 +140,9 @@ vecna_status vecna_linalg_f16_product(const vecna_linalg_f16 *weights, vecna_vie
         return vecna_error_set(err, VECNA_ERR_OVERFLOW, -1,
                                "a stride (%zu, %zu) is below its row's length (%zu, %zu)",
                                in.stride, out.stride, in.dim, out.dim);
-    for (size_t panel = 0; panel < weights->panels; panel++) {
+    backwards = !backwards;
+    for (size_t turn = 0; turn < weights->panels; turn++) {
+        const size_t panel = backwards ? weights->panels - 1 - turn : turn;
         const size_t first = panel * VNI_F16_PANEL, left = weights->dim - first;
         const size_t columns = left < VNI_F16_PANEL ? left : VNI_F16_PANEL;
         for (size_t row = 0; row < in.rows; row++) { /* the panel stays in the second cache */
