@@ -6,7 +6,9 @@
  * all. The lower bound is conformal: residuals of cross-fitted predictions, each divided by the spread
  * that is usual at its prediction; the quantile of those bounds new rows of the same kind as often as
  * it says, whatever the regression is worth. Rows of another kind it need not bound: those further out
- * than 199 of 200 held rows are called outside. Measured in docs/confidence.md. */
+ * than 199 of 200 held rows are called outside. Measured in docs/confidence.md.
+ *
+ * Of one row alone, all of the time is the reading of what it is multiplied by: halves then. */
 #include "translate/trust_impl.h"
 
 #include <math.h>
@@ -19,7 +21,7 @@
 #define PENALTY 3.0         /* of the regression, on standardised features */
 #define SPREAD_FLOOR 0.25   /* of the mean residual */
 
-enum { FOLDS = 5, BLOCK_ROWS = 128 };
+enum { FOLDS = 5, BLOCK_ROWS = 128, ROWS_F16 = 4 };
 
 /* The held rows as floats, and what features need. */
 typedef struct reference {
@@ -33,6 +35,7 @@ typedef struct reference {
     float *mean;     /* (source dim) */
     float *axis;     /* (target dim) direction of the mean target */
     float *inverse;  /* (source dim, source dim) of the penalised sum of squares */
+    vecna_linalg_f16 *inverse16, *source16, *target16; /* for a few rows; NULL: not asked for */
 } reference;
 
 /* Rows whose features are wanted; own: row i is held row i. */
@@ -118,6 +121,9 @@ static void prepare_target(reference *r) {
 }
 
 static void reference_free(reference *r) {
+    vecna_linalg_f16_free(r->inverse16);
+    vecna_linalg_f16_free(r->source16);
+    vecna_linalg_f16_free(r->target16);
     vecna_release(r->allocator, r->memory);
     r->memory = NULL;
 }
@@ -153,7 +159,33 @@ static vecna_status reference_new(const vni_held *held, const vecna_allocator *a
     return VECNA_OK;
 }
 
+/* Halves of (columns, inner) rows, which a product takes as (inner, columns). */
+static vecna_status halves_of(const reference *r, const float *rows, size_t columns, size_t inner,
+                              vecna_linalg_f16 **out, vecna_error *err) {
+    float *turned = vecna_allocate(r->allocator, columns * inner, sizeof *turned);
+    if (!turned) {
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for %zu rows of %zu", columns,
+                               inner);
+    }
+    for (size_t i = 0; i < columns; i++) {
+        for (size_t j = 0; j < inner; j++) {
+            turned[j * columns + i] = rows[i * inner + j];
+        }
+    }
+    vecna_status status =
+        vecna_linalg_f16_new(vecna_matrix_dense(turned, inner, columns), r->allocator, out, err);
+    vecna_release(r->allocator, turned);
+    return status;
+}
+
 /* ---- features -------------------------------------------------------------------------------- */
+
+/* rows * with' by its halves, when there are any and the rows are few; with: (columns, rows.dim). */
+static vecna_status multiply(const vecna_linalg_f16 *halves, vecna_view rows, vecna_view with,
+                             vecna_matrix out) {
+    return halves && rows.rows <= ROWS_F16 ? vecna_linalg_f16_product(halves, rows, out, NULL)
+                                           : vecna_linalg_product_rows(rows, with, out, NULL, NULL);
+}
 
 /* The nearest held sources of one row: their mean cosine, error and residual. */
 static void look_at_neighbours(const reference *r, const float *cosines, size_t but,
@@ -231,18 +263,17 @@ static void features_of_block(void *user, size_t begin, size_t end, size_t worke
                 centred[i * p + j] = row[j] - r->mean[j];
             }
         }
-        status = vecna_linalg_product(vecna_view_dense(centred, count, p),
-                                      vecna_view_dense(r->inverse, p, p),
-                                      vecna_matrix_dense(through, count, p), NULL, NULL);
+        const vecna_view centred_rows = vecna_view_dense(centred, count, p);
+        /* the inverse is symmetric */
+        status = multiply(r->inverse16, centred_rows, vecna_view_dense(r->inverse, p, p),
+                          vecna_matrix_dense(through, count, p));
         if (!status) {
-            status = vecna_linalg_product_rows(
-                vecna_view_dense(centred, count, p), vecna_view_dense(r->source, r->rows, p),
-                vecna_matrix_dense(near_source, count, r->rows), NULL, NULL);
+            status = multiply(r->source16, centred_rows, vecna_view_dense(r->source, r->rows, p),
+                              vecna_matrix_dense(near_source, count, r->rows));
         }
         if (!status) {
-            status = vecna_linalg_product_rows(translated, vecna_view_dense(r->target, r->rows, q),
-                                               vecna_matrix_dense(near_target, count, r->rows),
-                                               NULL, NULL);
+            status = multiply(r->target16, translated, vecna_view_dense(r->target, r->rows, q),
+                              vecna_matrix_dense(near_target, count, r->rows));
         }
         for (size_t i = 0; i < count && !status; i++) {
             const double length = length_of(centred + i * p, p);
@@ -531,6 +562,27 @@ void vecna_confidence_free(vecna_confidence *confidence) {
     }
 }
 
+vecna_status vecna_confidence_use_f16(vecna_confidence *confidence, vecna_error *err) {
+    reference *r = &confidence->reference;
+    vecna_linalg_f16 *made[3] = {NULL, NULL, NULL};
+    if (r->inverse16 || !vecna_linalg_f16_is_fast()) {
+        return VECNA_OK;
+    }
+    vecna_status status = halves_of(r, r->inverse, r->source_dim, r->source_dim, &made[0], err);
+    status = status ? status : halves_of(r, r->source, r->rows, r->source_dim, &made[1], err);
+    status = status ? status : halves_of(r, r->target, r->rows, r->target_dim, &made[2], err);
+    if (status) {
+        for (size_t i = 0; i < 3; i++) {
+            vecna_linalg_f16_free(made[i]);
+        }
+        return status;
+    }
+    r->inverse16 = made[0];
+    r->source16 = made[1];
+    r->target16 = made[2];
+    return VECNA_OK;
+}
+
 static float within(double value, double least, double most) {
     return (float)(value < least ? least : value > most ? most : value);
 }
@@ -564,8 +616,11 @@ static vecna_status prepare_rows(const vecna_map *map, vecna_view in, vecna_view
     if (map->source_normalized) {
         vni_normalise(sources, pool);
     }
-    vecna_status status = vni_product(vecna_matrix_view(sources),
-                                      vecna_view_dense(map->weights, p, q), results, pool, err);
+    vecna_status status =
+        map->f16 && in.rows <= ROWS_F16
+            ? vecna_linalg_f16_product(map->f16, vecna_matrix_view(sources), results, err)
+            : vni_product(vecna_matrix_view(sources), vecna_view_dense(map->weights, p, q), results,
+                          pool, err);
     for (size_t i = 0; i < in.rows && !status; i++) {
         double square = 0;
         for (size_t j = 0; j < q; j++) {

@@ -126,10 +126,11 @@ static const vni_setting map_fields[] = {
     FIELD(vni_config_map, map, TEXT, .alias = "map_file",
           .help = "map file of `vecna fit`, or the name of an installed map (`vecna maps`), "
                   "instead of `type`: another space"),
-    FIELD(vni_config_map, confidence, CHOICE, .words = "asked|always|never", .fallback = "asked",
-          .help =
-              "how far each answer of a learned map can be relied on, in `x-vecna-confidence`: for "
-              "requests that send `x-vecna-confidence: yes`, for all, or for none"),
+    FIELD(
+        vni_config_map, confidence, CHOICE, .words = "auto|asked|always|never", .fallback = "auto",
+        .help = "how far each answer of a learned map can be relied on, in `x-vecna-confidence`: "
+                "asked: for requests that send `x-vecna-confidence: yes`; auto: for others too, as "
+                "long as that takes at most a twentieth of the time; always; never"),
     FIELD(vni_config_map, force, BOOL, .fallback = "false",
           .help = "serve the map although its verdict is FAIL"),
     FIELD(vni_config_map, precision, CHOICE, .words = "float16|float32|int8", .fallback = "float16",

@@ -275,6 +275,8 @@ static vecna_status open_way(vni_generation *generation, vni_way *way, const vni
         if (way->config.confidence != VNI_CONFIDENCE_NEVER && vecna_map_held(way->learned).rows) {
             status = vecna_confidence_new(way->learned, generation->proxy->allocator,
                                           &way->confidence, err);
+            if (status == VECNA_OK && way->config.precision != VNI_PRECISION_FLOAT32)
+                status = vecna_confidence_use_f16(way->confidence, err);
             if (status == VECNA_ERR_UNSUPPORTED)
                 status = VECNA_OK;
             if (status != VECNA_OK)

@@ -39,6 +39,8 @@ typedef struct vni_job {
     vni_change change;
     float *out;
     float *confidences; /* (count) NULL: not judged */
+    double spare_us;    /* set aside for them; -1: nothing */
+    double judged_us;   /* what they took */
     vecna_json_writer writer;
     size_t sent; /* of the writer's text */
     vecna_wire_answer answer;

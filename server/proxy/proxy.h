@@ -10,6 +10,7 @@
 #include "proxy/config.h"
 #include "proxy/keys.h"
 #include "proxy/proxy_impl.h"
+#include "proxy/spare.h"
 
 #include <stdio.h>
 
@@ -34,6 +35,7 @@ typedef struct vni_way {   /* from a target's vectors to a client's */
     size_t target;         /* index in the pool */
     vecna_map *learned;
     vecna_confidence *confidence; /* of learned; NULL: it carries none */
+    vni_spare spare;              /* for confidences that nobody asked for; the loop's */
     vecna_map_info info;          /* of learned */
     vni_fitted *fitted;           /* made when the source dimension is known */
     const vecna_wire_vocabulary *vocabulary;
@@ -122,11 +124,13 @@ double vni_way_work(const vni_way *way, const vni_change *change, size_t count, 
 /* 1 when rows stay as they are, but for their length: then they may be out too. */
 int vni_way_keeps(const vni_way *way, const vni_change *change);
 /* rows (count, source_dim), dense, may be overwritten; out (count, dim), dense; confidences (count) or
- * NULL, set where the way has confidence. */
+ * NULL, set where the way has confidence; *judged_us is then the time that they took. */
 VECNA_CHECK vecna_status vni_way_apply(vni_generation *generation, vni_way *way,
                                        const vni_change *change, float *rows, size_t count,
                                        int normalize, float *out, float *confidences,
-                                       vecna_error *err);
+                                       double *judged_us, vecna_error *err);
+/* Rows that the confidence of `count` rows takes as long as. */
+double vni_way_judged_rows(size_t count);
 
 /* ---- numbers ---------------------------------------------------------------------------------------- */
 

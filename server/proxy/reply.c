@@ -242,13 +242,20 @@ static void send_pieces(vni_job *job, const head *fields) {
     vni_answer_send(exchange, &answer);
 }
 
-/* It takes a product with every pair that the map keeps, twenty times the map itself (docs/proxy.md): for
- * those who ask. */
-static int wants_confidence(const vni_job *job) {
-    return job->way->confidence &&
-           (job->way->config.confidence == VNI_CONFIDENCE_ALWAYS ||
-            (job->exchange &&
-             vni_text_is_nocase(vni_exchange_field(job->exchange, "x-vecna-confidence"), "yes")));
+/* It takes a product with every pair that the map keeps, several times the map itself (docs/proxy.md): for
+ * those who ask, and for others while there is time to spare. */
+static int wants_confidence(vni_job *job) {
+    const int mode = job->way->config.confidence;
+    job->spare_us = -1;
+    if (job->way->confidence == NULL || job->exchange == NULL)
+        return 0;
+    if (mode == VNI_CONFIDENCE_ALWAYS ||
+        vni_text_is_nocase(vni_exchange_field(job->exchange, "x-vecna-confidence"), "yes"))
+        return 1;
+    if (mode == VNI_CONFIDENCE_AUTO)
+        job->spare_us =
+            vni_spare_take(&job->way->spare, vni_clock_us(), vni_way_judged_rows(job->count));
+    return job->spare_us >= 0;
 }
 
 /* Ollama gives what it has when more is asked for. */
@@ -292,9 +299,9 @@ static int plan_out(vni_job *job, vecna_error *err, vecna_wire_failure_class *ca
 }
 
 static void apply_way(vni_job *job) {
-    job->worked =
-        vni_way_apply(job->generation, job->way, &job->change, job->rows ? job->rows : job->out,
-                      job->count, job->normalize, job->out, job->confidences, &job->work_error);
+    job->worked = vni_way_apply(job->generation, job->way, &job->change,
+                                job->rows ? job->rows : job->out, job->count, job->normalize,
+                                job->out, job->confidences, &job->judged_us, &job->work_error);
 }
 
 static double work_of(const vni_job *job) {
@@ -340,6 +347,9 @@ static void fail_reply(vni_job *job, vecna_wire_failure_class category, const ch
 /* The rows are what the client gets. */
 static void send_out(vni_job *job) {
     head fields;
+    if (job->confidences && job->spare_us >= 0)
+        vni_spare_settle(&job->way->spare, job->spare_us, vni_way_judged_rows(job->count),
+                         job->judged_us);
     if (job->worked != VECNA_OK) {
         fail_reply(job, job->worked == VECNA_ERR_VALUE ? VECNA_WIRE_UPSTREAM : VECNA_WIRE_INTERNAL,
                    job->work_error.message);

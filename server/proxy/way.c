@@ -1,6 +1,7 @@
 /* From a target's vectors to a client's: nothing, a fixed adapter, or a learned map; then what `dimensions`
  * cut; then the length. The plan is made before the vectors are touched, so that a request that cannot be
  * answered is refused with a sentence and never with vectors of a wrong dimension. */
+#include "net/net_impl.h"
 #include "proxy/proxy.h"
 
 #include <math.h>
@@ -134,6 +135,10 @@ vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t sourc
 
 enum { JUDGED_LEAST = 16 }; /* rows: a single one waits for memory as long as these multiply */
 
+double vni_way_judged_rows(size_t count) {
+    return (double)(count > JUDGED_LEAST ? count : JUDGED_LEAST);
+}
+
 double vni_way_work(const vni_way *way, const vni_change *change, size_t count, int judged) {
     size_t full = change->cut_from ? change->cut_from : change->dim;
     double source = (double)change->source_dim, target = (double)full, work = 0;
@@ -141,8 +146,7 @@ double vni_way_work(const vni_way *way, const vni_change *change, size_t count, 
         work = (double)count * source * target;
     if (judged && way->confidence) {
         double pairs = (double)vecna_map_held(way->learned).rows;
-        double rows = (double)(count > JUDGED_LEAST ? count : JUDGED_LEAST);
-        work += rows * (source * source + pairs * (source + target));
+        work += vni_way_judged_rows(count) * (source * source + pairs * (source + target));
     }
     return work;
 }
@@ -212,7 +216,7 @@ static vecna_status judge(const vni_way *way, vecna_view in, vecna_view translat
 
 vecna_status vni_way_apply(vni_generation *generation, vni_way *way, const vni_change *change,
                            float *rows, size_t count, int normalize, float *out, float *confidences,
-                           vecna_error *err) {
+                           double *judged_us, vecna_error *err) {
     const vecna_allocator *allocator = generation->proxy->allocator;
     size_t full = change->cut_from ? change->cut_from : change->dim;
     vecna_view in = vecna_view_dense(rows, count, change->source_dim);
@@ -239,8 +243,12 @@ vecna_status vni_way_apply(vni_generation *generation, vni_way *way, const vni_c
     } else if (whole != rows) {
         memcpy(whole, rows, count * full * sizeof *whole);
     }
-    if (status == VECNA_OK && confidences && way->confidence)
+    if (status == VECNA_OK && confidences && way->confidence) {
+        const uint64_t began = vni_clock_us();
         status = judge(way, in, vecna_view_dense(whole, count, full), confidences, allocator, err);
+        if (judged_us)
+            *judged_us = (double)(vni_clock_us() - began);
+    }
     if (status == VECNA_OK && change->cut_from)
         for (size_t i = 0; i < count; i++)
             memcpy(out + i * change->dim, whole + i * full, change->dim * sizeof *out);

@@ -101,7 +101,7 @@ def test_a_learned_map_is_served(minilm, glossmap, tmp_path):
         assert "learned map -> 768" in vecna.line
         texts = ["a small dog", "an instrument for measuring temperature", "to move quickly on foot"]
         vectors, headers = vecna.embed(texts)
-        assert "x-vecna-confidence" not in headers
+        assert 0 < float(headers["x-vecna-confidence"].split(";")[0]) <= 1  # unasked, as long as there is time to spare
         _, sure, _ = vecna.ask("/v1/embeddings", {"model": "m", "input": "a small dog"}, headers={"x-vecna-confidence": "yes"})
         assert 0 < float(sure["x-vecna-confidence"]) <= 1
         _, sure, _ = vecna.ask("/v1/embeddings", {"model": "m", "input": ["a small dog", "SELECT * FROM t WHERE x = 3"]},

@@ -75,20 +75,23 @@ static void values(void **state) {
     static const float padded[12] = {0.6f, 0.8f, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0};
     (void)state;
     assert_status(VECNA_OK, plan(&way, 4, 0, &change, &err));
-    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 2, 1, out, NULL, &err));
+    assert_status(VECNA_OK,
+                  vni_way_apply(&generation, &way, &change, rows, 2, 1, out, NULL, NULL, &err));
     for (int i = 0; i < 12; i++)
         assert_true(fabsf(out[i] - padded[i]) < 1e-7f);
-    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 2, 0, out, NULL, &err));
+    assert_status(VECNA_OK,
+                  vni_way_apply(&generation, &way, &change, rows, 2, 0, out, NULL, NULL, &err));
     assert_true(out[0] == 3 && out[1] == 4 && out[9] == 2); /* as it is */
     way.config.dimensions = VNI_DIMENSIONS_ALLOW;
     assert_status(VECNA_OK, plan(&way, 4, 1, &change, &err));
-    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, &err));
+    assert_status(VECNA_OK,
+                  vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, NULL, &err));
     assert_true(out[0] == 1);
     assert_status(VECNA_ERR_VALUE, vni_way_apply(&generation, &way, &change, rows, 2, 1, out, NULL,
-                                                 &err)); /* nothing is left of one */
+                                                 NULL, &err)); /* nothing is left of one */
     rows[0] = INFINITY;
     assert_status(VECNA_ERR_VALUE,
-                  vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, &err));
+                  vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, NULL, &err));
     vni_way_drop(&generation, &change);
     vni_way_forget(&generation, &way);
 }
@@ -102,17 +105,19 @@ static void a_plan_holds_its_adapter(void **state) {
     (void)state;
     assert_status(VECNA_OK, plan(&way, 6, 0, &held, &err));
     assert_true(vni_way_work(&way, &held, 2, 0) == 60);
-    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &held, rows, 1, 1, first, NULL, &err));
+    assert_status(VECNA_OK,
+                  vni_way_apply(&generation, &way, &held, rows, 1, 1, first, NULL, NULL, &err));
     assert_status(VECNA_OK, plan(&way, 6, 0, &change, &err));
     assert_true(change.fitted == held.fitted && held.fitted->holders == 3);
     assert_status(VECNA_OK, plan(&way, 7, 0, &change, &err));
     assert_true(change.fitted != held.fitted && change.fitted->source_dim == 7);
     assert_int_equal(held.fitted->holders, 1); /* no more the way's */
-    assert_status(VECNA_OK, vni_way_apply(&generation, &way, &held, rows, 1, 1, again, NULL, &err));
+    assert_status(VECNA_OK,
+                  vni_way_apply(&generation, &way, &held, rows, 1, 1, again, NULL, NULL, &err));
     assert_memory_equal(first, again, sizeof first);
     assert_status(VECNA_OK, plan(&way, 6, 0, &change, &err)); /* drawn anew: the same */
     assert_status(VECNA_OK,
-                  vni_way_apply(&generation, &way, &change, rows, 1, 1, again, NULL, &err));
+                  vni_way_apply(&generation, &way, &change, rows, 1, 1, again, NULL, NULL, &err));
     assert_memory_equal(first, again, sizeof first);
     vni_way_forget(&generation, &way);
     assert_int_equal(held.fitted->holders, 1);
@@ -136,7 +141,7 @@ static vecna_status apply_with(void *user, const vecna_allocator *allocator, vec
     proxy.allocator = allocator;
     status = plan(&way, 4, 2, &change, err);
     if (status == VECNA_OK)
-        status = vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, err);
+        status = vni_way_apply(&generation, &way, &change, rows, 1, 1, out, NULL, NULL, err);
     vni_way_drop(&generation, &change);
     vni_way_forget(&generation, &way);
     proxy.allocator = NULL;

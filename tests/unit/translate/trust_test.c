@@ -235,6 +235,32 @@ static double cover(uint64_t seed, double shift, double *outside) {
     return (double)covered / NEW;
 }
 
+/* One row at a time, by halves of what it is compared with. */
+static void a_few_rows_by_halves(void **state) {
+    (void)state;
+    golden *g = open_golden();
+    vecna_map *map = make_map(g, NULL);
+    vecna_confidence *confidence = NULL;
+    vecna_confidence_row whole[16], one;
+    const vecna_view in = vecna_view_dense(g->source + g->rows * g->p, g->fresh, g->p);
+    const vecna_view out = vecna_view_dense(g->translated + g->rows * g->q, g->fresh, g->q);
+    assert_status(VECNA_OK, vecna_confidence_new(map, NULL, &confidence, NULL));
+    assert_status(VECNA_OK, vecna_confidence_of(confidence, in, out, whole, NULL, NULL));
+    for (int again = 0; again < 2; again++) {
+        assert_status(VECNA_OK, vecna_confidence_use_f16(confidence, NULL));
+    }
+    for (size_t i = 0; i < g->fresh; i++) {
+        assert_status(VECNA_OK, vecna_confidence_of(confidence, vecna_view_rows(in, i, 1),
+                                                    vecna_view_rows(out, i, 1), &one, NULL, NULL));
+        assert_true(fabs((double)one.recall - (double)whole[i].recall) < 1e-3);
+        assert_true(fabs((double)one.cosine - (double)whole[i].cosine) < 1e-3);
+        assert_int_equal(one.outside, whole[i].outside);
+    }
+    vecna_confidence_free(confidence);
+    vecna_map_free(map);
+    close_golden(g);
+}
+
 static void the_bound_covers_what_it_says(void **state) {
     (void)state;
     double covered = 0, outside = 0, shifted = 0, shifted_outside = 0;
@@ -442,9 +468,13 @@ static void a_fit_keeps_held_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_the_reference_says),    cmocka_unit_test(the_bound_covers_what_it_says),
-        cmocka_unit_test(few_pairs_are_told_truly), cmocka_unit_test(a_file_keeps_it),
-        cmocka_unit_test(what_is_missing_is_said),  cmocka_unit_test(memory_may_fail),
+        cmocka_unit_test(as_the_reference_says),
+        cmocka_unit_test(a_few_rows_by_halves),
+        cmocka_unit_test(the_bound_covers_what_it_says),
+        cmocka_unit_test(few_pairs_are_told_truly),
+        cmocka_unit_test(a_file_keeps_it),
+        cmocka_unit_test(what_is_missing_is_said),
+        cmocka_unit_test(memory_may_fail),
         cmocka_unit_test(a_fit_keeps_held_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
