@@ -167,7 +167,7 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     progress_start(&job->meter, "fitting", -1);
     vecna_view source = vecna_matrix_view(job->both.source.vectors);
     vecna_view target = vecna_matrix_view(job->both.target.vectors);
-    if (o->anchors)
+    if (o->anchors || (o->unpaired && !o->prior))
         status = vecna_translate_unpaired(source, target, job->anchors, job->anchor_count, &options,
                                           &job->map, err);
     else if (o->prior && (source.rows == 0 || o->unpaired)) /* not a pair */
@@ -319,14 +319,16 @@ static int check_leaning(const usage *use, const fit_options *o, size_t files) {
         return usage_error(use, "--prior-weight is above 0; without --prior there is none");
     if (o->no_statistics && o->small_statistics)
         return usage_error(use, "--no-statistics leaves nothing for --small-statistics");
-    if (o->unpaired && !o->prior == !o->anchors)
-        return usage_error(use, "--unpaired goes with --prior or with --anchors: without either "
-                                "nothing says which row is which");
+    if (o->unpaired && o->prior && o->anchors)
+        return usage_error(use, "--unpaired goes with --prior or with --anchors, not with both");
+    if (o->unpaired && !o->prior && o->update)
+        return usage_error(use, "--update adds pairs: --unpaired rows are none");
     if (o->anchors && !o->unpaired)
         return usage_error(use, "--anchors goes with --unpaired; fit pairs as pairs");
-    if (o->anchors && o->method != VECNA_METHOD_AUTO)
+    const int aligns = o->anchors || (o->unpaired && !o->prior);
+    if (aligns && o->method != VECNA_METHOD_AUTO)
         return usage_error(use, "an alignment is a rotation: --method has no part in it");
-    if ((o->unpaired || files == 0) && !o->anchors &&
+    if ((o->unpaired || files == 0) && !aligns &&
         (o->queries_source || o->texts || !isnan(o->min_retention)))
         return usage_error(use, "without pairs nothing is judged: --texts, --queries-source and "
                                 "--min-retention go with pairs");
@@ -397,8 +399,9 @@ int command_fit(int argc, char **argv) {
          "of one pair behind MAP beside one of these\n(default: chosen on held-out pairs)"},
         {"unpaired", 0, OPTION_FLAG, &o.unpaired, NULL,
          "SOURCE and TARGET are no pairs: with --prior their\nmeans take the place of the prior's, "
-         "with "
-         "--anchors\nthey are aligned"},
+         "with --anchors\nthey are aligned; with neither the alignment is guessed:\n5,000 rows a "
+         "side "
+         "and more of one kind of text, or FAIL"},
         {"anchors", 0, OPTION_TEXT, &o.anchors, "FILE",
          "with --unpaired: 10 to 200 rows that are the same text,\na line each: its row or id in "
          "SOURCE, "

@@ -170,17 +170,26 @@ static void print_prior(const vecna_report *report, FILE *to) {
 
 /* What was aligned, and what the anchors that were kept out say of it. */
 static void print_unpaired(const vecna_report *report, const vecna_map_info *about, FILE *to) {
-    static const char *const headers[] = {"held-out anchors, among all target rows", "", ""};
+    const int blind = report->rows == 0;
+    const char *const headers[] = {blind ? "found again by the other half"
+                                         : "held-out anchors, among all target rows",
+                                   "", ""};
     const vecna_truth *truth = &report->truth;
     table t;
-    fprintf(
-        to,
-        "%s and %s rows that are no pairs, aligned from %s anchors; %zu -> %zu dimensions, role "
-        "%s\n",
-        grouped(report->unpaired_source), grouped(report->unpaired_target), grouped(report->rows),
-        about->source_dim, about->target_dim, vecna_role_name(about->role));
-    fprintf(to, "\n%s anchors in %zu folds, each looked for by an alignment without it\n",
-            grouped(truth->queries), report->folds_report);
+    fprintf(to, "%s and %s rows that are no pairs, aligned ", grouped(report->unpaired_source),
+            grouped(report->unpaired_target));
+    if (blind)
+        fprintf(to, "without an anchor");
+    else
+        fprintf(to, "from %s anchors", grouped(report->rows));
+    fprintf(to, "; %zu -> %zu dimensions, role %s\n", about->source_dim, about->target_dim,
+            vecna_role_name(about->role));
+    if (blind)
+        fprintf(to, "\n%s source rows, put by one half of the rows and looked for by the other\n",
+                grouped(truth->queries));
+    else
+        fprintf(to, "\n%s anchors in %zu folds, each looked for by an alignment without it\n",
+                grouped(truth->queries), report->folds_report);
     table_start(&t, 3, headers);
     table_cell(&t, "  found first (recall@1)");
     interval_cell(&t, &truth->translated.recall1);
@@ -204,16 +213,16 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about, c
                       FILE *to) {
     char name[VECNA_RECIPE_NAME_BYTES];
     vecna_recipe_name(&about->recipe, name);
+    if (report->unpaired_source > 0) {
+        print_unpaired(report, about, to);
+        fprintf(to, "map: %s (%s)\n", map_path, name);
+        return;
+    }
     if (report->rows == 0) {
         fprintf(to, "no pairs, %zu -> %zu dimensions, role %s\n", about->source_dim,
                 about->target_dim, vecna_role_name(about->role));
         print_prior(report, to);
         print_verdict(report, about->recipe.method, to);
-        fprintf(to, "map: %s (%s)\n", map_path, name);
-        return;
-    }
-    if (report->unpaired_source > 0) {
-        print_unpaired(report, about, to);
         fprintf(to, "map: %s (%s)\n", map_path, name);
         return;
     }

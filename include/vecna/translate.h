@@ -194,14 +194,17 @@ typedef struct vecna_anchor {
  * more, fit them as pairs.
  *   source   (50 or more, source dim)  of the old model, thousands are better
  *   target   (50 or more, target dim)  of the new one: the same kind of texts
- *   anchors  (anchor_count) at least VECNA_ANCHORS_MIN
+ *   anchors  (anchor_count) at least VECNA_ANCHORS_MIN; or none, NULL: then 400 rows of each side or more,
+ *            five thousand and more if it is to end anywhere
  *   options  role, min_retention, keep_length, names, seed, resamples, progress, pool, allocator; others
  *            are not looked at. NULL: the defaults
  *   out      a scaled rotation. Its report stands on anchors that were kept out of an alignment and
  *            looked for among the target rows; its verdict is FAIL when too few are found or shuffled
- *            anchors do as well, and otherwise WARN: anchors are few, and nothing else was judged
+ *            anchors do as well, and otherwise WARN: anchors are few, and nothing else was judged.
+ *            Without anchors it stands on whether alignments of two halves put the same row to the same
+ *            place, which is no proof that the place is right: WARN or FAIL too
  * Numerics: float32 products and rows, float64 sums and decompositions. Deterministic for a seed.
- * Memory:   4 * 6000 * dims bytes at most, and 40 * source dim * target dim.
+ * Memory:   4 * 6000 * dims bytes at most (without anchors three times 10000), and 40 * source dim * target dim.
  * Errors:   VECNA_ERR_ARGUMENT for too few rows or anchors, or a row that is not there (position: the
  *           anchor); VECNA_ERR_VALUE (position: the row); VECNA_ERR_ARGUMENT "cancelled";
  *           VECNA_ERR_MEMORY; VECNA_ERR_LIBRARY.
@@ -272,6 +275,8 @@ typedef struct vecna_truth {
 enum {
     VECNA_REASON_FEW_ROWS = 1 << 8, /* FAIL: too few rows to be judged by */
     VECNA_REASON_ANCHORS = 1 << 13, /* WARN: aligned from anchors, and judged by them alone */
+    VECNA_REASON_UNSEEN =
+        1 << 14, /* WARN: aligned without a pair; its halves agree, no truth is known */
     VECNA_REASON_NOT_JUDGED =
         1 << 12,                     /* WARN: no pair of the own to judge by; it is a prior's map */
     VECNA_REASON_NOT_NEEDED = 1 << 9 /* WARN: untranslated rows do as well: one space, not two */

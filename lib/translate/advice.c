@@ -14,7 +14,7 @@ static vecna_advice rows_first(const vecna_report *r, size_t wanted) {
     const double low = r->truth.retention.retention.low;
     vecna_advice advice = {.kind = VECNA_ADVICE_PAIRS};
     advice.rows = wanted > r->rows ? wanted - r->rows : ROWS_FOR_A_VERDICT;
-    if (r->rows_report && low == low) {
+    if (r->rows > 0 && r->rows_report && low == low) {
         snprintf(advice.sentence, sizeof advice.sentence,
                  "embed %zu more rows with both models and fit again: with %zu pairs no more than "
                  "%.3f of the target model's retrieval is certain",
@@ -73,7 +73,8 @@ vecna_advice vecna_report_advice(const vecna_report *r, vecna_method method) {
                  r->truth.controls[VECNA_CONTROLS - 1].retention.value);
         return advice;
     }
-    if (r->reasons & (VECNA_REASON_FEW_ROWS | VECNA_REASON_ANCHORS | VECNA_REASON_NOT_JUDGED) ||
+    if (r->reasons & (VECNA_REASON_FEW_ROWS | VECNA_REASON_ANCHORS | VECNA_REASON_UNSEEN |
+                      VECNA_REASON_NOT_JUDGED) ||
         (r->verdict == VECNA_VERDICT_FAIL && r->rows < ROWS_FOR_A_VERDICT)) {
         return rows_first(r, ROWS_FOR_A_VERDICT);
     }

@@ -340,6 +340,11 @@ int vni_recipe_is_whole(const vecna_recipe *recipe);
 VECNA_CHECK vecna_status vni_top(vecna_view corpus, vecna_view queries, size_t k, int64_t *rows,
                                  vecna_pool *pool, const vecna_allocator *allocator,
                                  vecna_error *err);
+/* cross (p, q) += products of rows of x and of what they are guessed to be among the rows of y, where no pair is
+ * known; both about their means, at length 1. */
+VECNA_CHECK vecna_status vni_unpaired_start(vecna_view x, vecna_view y, uint64_t seed,
+                                            vecna_pool *pool, const vecna_allocator *allocator,
+                                            double *cross, vecna_error *err);
 /* out = (in - source mean) vectors, then block, plus target mean, then unit length: what a map
  * does, for many blocks over one projection; with a share of the means, what is left of the source's is
  * added again behind the block. lengths (rows) or NULL: what was divided by. */

@@ -5,11 +5,14 @@
  * takes the mean of its nearest target rows for its partner; the rotation of these pairs and the anchors is
  * the next one; again (the smoothing of mini-vec2vec, Dar 2025, started from anchors). What is accumulated
  * from step to step is the cross product, half of the old one each time, so that a step costs one
- * decomposition. Without any anchor the start would have to be guessed from the shapes of the two clouds, which at
- * some thousand rows ends nowhere (docs/translators.md).
+ * decomposition. Without any anchor the start is guessed from the shapes of the two clouds (unpaired_start.c), which
+ * takes some thousand rows of one kind of text (docs/translators.md).
  *
  * What it is worth is asked of anchors: five times a fifth of them is kept out and looked for among all target
- * rows. The same with anchors that do not belong together is the control that has to be beaten. */
+ * rows. The same with anchors that do not belong together is the control that has to be beaten. Without anchors
+ * no truth is known. What can be known is whether the rows determine the answer: two alignments of halves
+ * that share no row are asked for the same source rows, which one of them must find where the other put
+ * them, as two alignments to targets whose columns were shuffled must not. */
 #include "translate/translate_impl.h"
 
 #include <math.h>
@@ -23,7 +26,11 @@ enum {
     ROWS_PER_NEAR = 40,
     FOLDS = 5,
     LIST = 10,
-    ROWS_LEAST = 50
+    ROWS_LEAST = 50,
+    BLIND_STEPS = 40, /* without anchors */
+    BLIND_ROWS_MOST = 10000,
+    BLIND_ROWS_LEAST = 400,
+    BLIND_ASKED = 500
 };
 #define OLD 0.5            /* share of the cross product so far */
 #define DIRECTION_MIN 1e-6 /* a singular value below this share of the greatest fixes nothing */
@@ -33,6 +40,7 @@ typedef struct aligning {
     const vecna_translate_options *options;
     const vecna_allocator *allocator;
     size_t p, q, anchors;
+    size_t asked; /* that are looked for: the anchors, or source rows where there are none */
     size_t rows_x, rows_y; /* that the steps use */
     int unit_x, unit_y;
     double *mean_x, *mean_y;   /* of all rows */
@@ -94,11 +102,13 @@ static double centre(const float *row, const double *mean, size_t dim, float *ou
     return square;
 }
 
-/* Evenly spread rows of a side. */
-static double take_rows(vecna_view rows, const double *mean, size_t count, float *out) {
+/* Evenly spread rows of a side; in turns into a first and a second half where they are asked for. */
+static double take_rows(vecna_view rows, const double *mean, size_t count, int halves, float *out) {
+    const size_t first = (count + 1) / 2;
     double spread = 0;
     for (size_t i = 0; i < count; i++) {
-        const float *row = rows.data + i * rows.rows / count * rows.stride;
+        const size_t at = !halves ? i : i < first ? 2 * i : 2 * (i - first) + 1;
+        const float *row = rows.data + at * rows.rows / count * rows.stride;
         spread += centre(row, mean, rows.dim, out + i * rows.dim) / (double)count;
     }
     return spread;
@@ -107,12 +117,13 @@ static double take_rows(vecna_view rows, const double *mean, size_t count, float
 static vecna_status make_room(aligning *g, vecna_error *err) {
     const vecna_allocator *a = g->allocator;
     const size_t p = g->p, q = g->q;
-    const size_t most = g->anchors > ROWS_A_STEP ? g->anchors : ROWS_A_STEP;
+    const size_t most =
+        g->anchors ? (g->anchors > ROWS_A_STEP ? g->anchors : ROWS_A_STEP) : BLIND_ROWS_MOST;
     g->mean_x = vecna_allocate_zero(a, p + q, sizeof(double));
     g->x = vecna_allocate(a, g->rows_x * p, sizeof(float));
     g->y = vecna_allocate(a, g->rows_y * q, sizeof(float));
-    g->anchor_x = vecna_allocate(a, g->anchors * p, sizeof(float));
-    g->anchor_y = vecna_allocate(a, g->anchors * q, sizeof(float));
+    g->anchor_x = vecna_allocate(a, (g->anchors + 1) * p, sizeof(float));
+    g->anchor_y = vecna_allocate(a, (g->anchors ? g->anchors : BLIND_ASKED) * q, sizeof(float));
     g->cross = vecna_allocate(a, 2 * p * q, sizeof(double));
     g->rotation = vecna_allocate(a, p * q, sizeof(float));
     g->turned = vecna_allocate(a, most * q, sizeof(float));
@@ -138,7 +149,13 @@ static vecna_status check(vecna_view source, vecna_view target, const vecna_anch
                                "thousands are better",
                                source.rows, target.rows, ROWS_LEAST);
     }
-    if (count < VECNA_ANCHORS_MIN) {
+    if (!count && (source.rows < BLIND_ROWS_LEAST || target.rows < BLIND_ROWS_LEAST)) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "%zu and %zu rows to align without an anchor: at least %d of each "
+                               "side are needed, ten thousand are better",
+                               source.rows, target.rows, BLIND_ROWS_LEAST);
+    }
+    if (count > 0 && count < VECNA_ANCHORS_MIN) {
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                "%zu anchors: at least %zu rows must be known to be the same text",
                                count, VECNA_ANCHORS_MIN);
@@ -162,16 +179,18 @@ static vecna_status take(aligning *g, vecna_view source, vecna_view target,
                          const vecna_anchor *anchors, vecna_error *err) {
     g->p = source.dim;
     g->q = target.dim;
-    g->rows_x = source.rows < ROWS_MOST ? source.rows : ROWS_MOST;
-    g->rows_y = target.rows < ROWS_MOST ? target.rows : ROWS_MOST;
+    const size_t most = g->anchors ? ROWS_MOST : BLIND_ROWS_MOST;
+    g->rows_x = source.rows < most ? source.rows : most;
+    g->rows_y = target.rows < most ? target.rows : most;
+    g->asked = g->anchors ? g->anchors : g->rows_x < BLIND_ASKED ? g->rows_x : BLIND_ASKED;
     vecna_status status = make_room(g, err);
     status = status ? status : take_mean(source, "source", g->mean_x, &g->unit_x, err);
     status = status ? status : take_mean(target, "target", g->mean_y, &g->unit_y, err);
     if (status) {
         return status;
     }
-    g->spread_x = take_rows(source, g->mean_x, g->rows_x, g->x);
-    g->spread_y = take_rows(target, g->mean_y, g->rows_y, g->y);
+    g->spread_x = take_rows(source, g->mean_x, g->rows_x, !g->anchors, g->x);
+    g->spread_y = take_rows(target, g->mean_y, g->rows_y, !g->anchors, g->y);
     for (size_t i = 0; i < g->anchors; i++) {
         centre(source.data + anchors[i].source * source.stride, g->mean_x, g->p,
                g->anchor_x + i * g->p);
@@ -309,11 +328,19 @@ static vecna_status align(aligning *g, size_t out, int shuffled, double from, do
     vecna_random random;
     vecna_random_seed(&random, o->seed, 0x616c + out);
     memset(g->step, 0, g->p * g->q * sizeof *g->step);
-    add_anchors(g, out, shuffled, ROWS_A_STEP);
-    vecna_status status = turn(g, 0, err);
-    for (size_t s = 0; s < STEPS && !status; s++) {
+    const size_t steps = g->anchors ? STEPS : BLIND_STEPS;
+    vecna_status status = VECNA_OK;
+    if (g->anchors) {
+        add_anchors(g, out, shuffled, ROWS_A_STEP);
+    } else {
+        status = vni_unpaired_start(vecna_view_dense(g->x, g->rows_x, g->p),
+                                    vecna_view_dense(g->y, g->rows_y, g->q), o->seed + out, o->pool,
+                                    g->allocator, g->step, err);
+    }
+    status = status ? status : turn(g, 0, err);
+    for (size_t s = 0; s < steps && !status; s++) {
         status = one_step(g, &random, out, shuffled, err);
-        const double done = from + (to - from) * (double)(s + 1) / STEPS;
+        const double done = from + (to - from) * (double)(s + 1) / (double)steps;
         if (!status && o->progress && o->progress(o->progress_user, "aligning", done)) {
             status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1, "cancelled while aligning");
         }
@@ -369,11 +396,11 @@ static vecna_status ask(aligning *g, size_t fold, int system, double *values, ve
 
 static vecna_status conclude(const aligning *g, const double *values, vecna_report *r,
                              vecna_error *err) {
-    const size_t n = g->anchors;
+    const size_t n = g->asked;
     const vecna_translate_options *o = g->options;
     const double *nothing = values + (size_t)SYSTEMS * FIGURES * n, *ones = nothing + n;
-    static const char *const names[VECNA_CONTROLS] = {"mean vector", "shuffled anchors",
-                                                      "untranslated"};
+    const char *const names[VECNA_CONTROLS] = {
+        "mean vector", g->anchors ? "shuffled anchors" : "shuffled target columns", "untranslated"};
     const double *of[VECNA_CONTROLS] = {nothing, values + (SHUFFLED * FIGURES + NDCG10) * n,
                                         values + (UNTRANSLATED * FIGURES + NDCG10) * n};
     vecna_control controls[VECNA_CONTROLS];
@@ -382,8 +409,10 @@ static vecna_status conclude(const aligning *g, const double *values, vecna_repo
     vecna_interval figures[FIGURES];
     vecna_bootstrap_options bootstrap = {
         .resamples = o->resamples, .seed = o->seed, .pool = o->pool, .allocator = g->allocator};
-    r->truth =
-        (vecna_truth){.name = "held-out anchors", .queries = n, .corpus = g->rows_y, .depth = LIST};
+    r->truth = (vecna_truth){.name = g->anchors ? "held-out anchors" : "agreement of two halves",
+                             .queries = n,
+                             .corpus = g->anchors ? g->rows_y : g->rows_x,
+                             .depth = LIST};
     for (size_t i = 0; i < VECNA_CONTROLS; i++) {
         r->truth.control_names[i] = names[i];
         controls[i] = (vecna_control){names[i], of[i]};
@@ -409,14 +438,92 @@ static vecna_status conclude(const aligning *g, const double *values, vecna_repo
         r->verdict = vecna_eval_verdict(&r->truth.retention, r->min_retention, &r->reasons);
         if (r->verdict != VECNA_VERDICT_FAIL) {
             r->verdict = VECNA_VERDICT_WARN;
-            r->reasons = VECNA_REASON_ANCHORS;
+            r->reasons = g->anchors ? VECNA_REASON_ANCHORS : VECNA_REASON_UNSEEN;
         }
     }
     return status;
 }
 
+/* Where the asked source rows lie for a query among all that the second half's alignment turned. */
+static void find_again(const aligning *g, int system, double *values) {
+    for (size_t i = 0; i < g->asked; i++) {
+        const float *query = g->anchor_y + i * g->q;
+        const size_t own = i * g->rows_x / g->asked;
+        const double like = vni_dot(query, g->turned + own * g->q, g->q);
+        size_t nearer = 0;
+        for (size_t j = 0; j < g->rows_x; j++) {
+            nearer += vni_dot(query, g->turned + j * g->q, g->q) > like + 1e-6;
+        }
+        score_rank(nearer, values + (size_t)system * FIGURES * g->asked, g->asked, i);
+    }
+}
+
+/* Align both halves and ask one of them for the rows of the other. */
+static vecna_status ask_halves(aligning *g, int system, double from, double to, double *values,
+                               vecna_error *err) {
+    const size_t first_x = (g->rows_x + 1) / 2, first_y = (g->rows_y + 1) / 2;
+    aligning half = *g;
+    half.rows_x = first_x;
+    half.rows_y = first_y;
+    vecna_status status = align(&half, 0, 0, from, (from + to) / 2, err);
+    for (size_t i = 0; i < g->asked && !status; i++) { /* turned one by one: no room for more */
+        status = turn_rows(g, g->x + i * g->rows_x / g->asked * g->p, 1, err);
+        memcpy(g->anchor_y + i * g->q, g->turned, g->q * sizeof *g->turned);
+    }
+    half.x += first_x * g->p;
+    half.y += first_y * g->q;
+    half.rows_x = g->rows_x - first_x;
+    half.rows_y = g->rows_y - first_y;
+    status = status ? status : align(&half, 1, 0, (from + to) / 2, to, err);
+    status = status ? status : turn_rows(g, g->x, g->rows_x, err);
+    if (!status) {
+        find_again(g, system, values);
+    }
+    if (!status && system == TRANSLATED) { /* and what comes of rows that were not turned */
+        for (size_t i = 0; i < g->asked; i++) {
+            float *out = g->anchor_y + i * g->q;
+            const float *row = g->x + i * g->rows_x / g->asked * g->p;
+            for (size_t j = 0; j < g->q; j++) {
+                out[j] = j < g->p ? row[j] : 0;
+            }
+        }
+        vni_normalise(vecna_matrix_dense(g->anchor_y, g->asked, g->q), g->options->pool);
+        find_again(g, UNTRANSLATED, values);
+    }
+    return status;
+}
+
+/* Targets without their geometry: every column in an order of its own. */
+static vecna_status ask_shuffled(aligning *g, double *values, vecna_error *err) {
+    aligning broken = *g;
+    vecna_random random;
+    size_t *order = vecna_allocate(g->allocator, g->rows_y, sizeof *order);
+    broken.y = vecna_allocate(g->allocator, g->rows_y * g->q, sizeof *broken.y);
+    vecna_status status = VECNA_ERR_MEMORY;
+    if (!order || !broken.y) {
+        vecna_error_set(err, status, -1, "no memory to shuffle %zu rows", g->rows_y);
+        goto done;
+    }
+    vecna_random_seed(&random, g->options->seed, 0x7368);
+    for (size_t i = 0; i < g->rows_y; i++) {
+        order[i] = i;
+    }
+    for (size_t j = 0; j < g->q; j++) {
+        vecna_random_shuffle(&random, order, g->rows_y);
+        for (size_t i = 0; i < g->rows_y; i++) {
+            broken.y[i * g->q + j] = g->y[order[i] * g->q + j];
+        }
+    }
+    vni_normalise(vecna_matrix_dense(broken.y, g->rows_y, g->q), g->options->pool);
+    status = ask_halves(&broken, SHUFFLED, 0.4, 0.8, values, err);
+done:
+    vecna_release(g->allocator, order);
+    vecna_release(g->allocator, broken.y);
+    return status;
+}
+
 static vecna_status judge(aligning *g, vecna_report *r, vecna_error *err) {
-    const size_t n = g->anchors, columns = SYSTEMS * FIGURES + 2;
+    const size_t n = g->asked, columns = SYSTEMS * FIGURES + 2;
     double *values = vecna_allocate_zero(g->allocator, columns * n, sizeof *values);
     vecna_status status = VECNA_OK;
     if (!values) {
@@ -425,19 +532,25 @@ static vecna_status judge(aligning *g, vecna_report *r, vecna_error *err) {
     for (size_t i = 0; i < n; i++) {
         values[(columns - 1) * n + i] = 1; /* the target model finds its own row */
     }
-    for (size_t fold = 0; fold < FOLDS && !status; fold++) {
+    if (!g->anchors) {
+        status = ask_halves(g, TRANSLATED, 0, 0.4, values, err);
+        status = status ? status : ask_shuffled(g, values, err);
+    }
+    for (size_t fold = 0; fold < FOLDS && g->anchors && !status; fold++) {
         const double from = (double)fold / (FOLDS + 2);
         status = align(g, fold, 0, from, from + 1.0 / (FOLDS + 2), err);
         status = status ? status : ask(g, fold, TRANSLATED, values, err);
     }
-    status = status ? status : align(g, FOLDS, 1, 0.7, 0.85, err);
-    status = status ? status : ask(g, FOLDS, SHUFFLED, values, err);
-    status = status ? status : ask(g, FOLDS, UNTRANSLATED, values, err);
-    r->rows = n;
-    r->groups = n;
-    r->rows_fit = n;
+    if (g->anchors) {
+        status = status ? status : align(g, FOLDS, 1, 0.7, 0.85, err);
+        status = status ? status : ask(g, FOLDS, SHUFFLED, values, err);
+        status = status ? status : ask(g, FOLDS, UNTRANSLATED, values, err);
+    }
+    r->rows = g->anchors;
+    r->groups = g->anchors;
+    r->rows_fit = g->anchors;
     r->rows_report = n;
-    r->folds_report = FOLDS;
+    r->folds_report = g->anchors ? FOLDS : 2;
     r->rank = g->p;
     r->min_retention =
         g->options->min_retention > 0 ? g->options->min_retention : VECNA_MIN_RETENTION_JUDGED;

@@ -51,6 +51,11 @@ void vecna_report_reason(const vecna_report *report, char out[VECNA_REASON_BYTES
             "finds held-out anchors among %zu rows (nDCG@10 %.3f, at least %.3f), which is all "
             "that was judged: pairs would say more, and make a better map",
             truth->corpus, kept->retention.value, kept->retention.low);
+    } else if (report->reasons & VECNA_REASON_UNSEEN) {
+        snprintf(out, room,
+                 "no pair was seen: two alignments of halves agree on %.3f of the rows (at least "
+                 "%.3f), which a wrong one could too; 20 anchors or 50 pairs would tell",
+                 kept->retention.value, kept->retention.low);
     } else if (report->reasons & VECNA_REASON_NOT_JUDGED) {
         snprintf(out, room,
                  "the prior's map, judged on its own %.0f pairs and on none of yours; 50 pairs of "

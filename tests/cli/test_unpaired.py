@@ -63,8 +63,42 @@ def test_mistakes(vecna, files):
         assert words in fit(vecna, files, status=1).err, text
     out = "-o", files / "m.vecna"
     pair = files / "s.npy", files / "t.npy"
-    for arguments, words in (((*pair, "--unpaired"), "--anchors"), ((*pair, "--anchors", "x"), "--unpaired"),
+    for arguments, words in (((*pair, "--unpaired", "--method", "ridge"), "rotation"), ((*pair, "--anchors", "x"), "--unpaired"),
+                             ((*pair, "--unpaired", "--update", "m"), "no"),
                              ((*pair, "--unpaired", "--anchors", "x", "--method", "ridge"), "rotation"),
                              ((*pair, "--unpaired", "--anchors", "x", "--prior", "p"), "--unpaired")):
         assert words in vecna("fit", *arguments, *out, status=2).err
     assert "absent" in vecna("fit", *pair, "--unpaired", "--anchors", files / "absent", *out, status=1).err
+
+
+def clouds(rows, dims=(24, 20), seed=8):
+    """Two halves of one mixture, the second turned: no text is in both."""
+    rng = numpy.random.default_rng(seed)
+    centres = rng.standard_normal((60, dims[1])) * numpy.linspace(2, 0.6, dims[1])
+    texts = centres[rng.choice(60, 2 * rows, p=rng.dirichlet(numpy.ones(60) * 3))] + 0.5 * rng.standard_normal((2 * rows, dims[1]))
+    texts /= numpy.linalg.norm(texts, axis=1, keepdims=True)
+    turn = numpy.linalg.qr(rng.standard_normal((dims[0], dims[0])))[0][: dims[1]]
+    return (texts @ turn).astype("f4"), texts.astype("f4")
+
+
+def test_aligned_without_anchors(vecna, tmp_path):
+    source, target = clouds(1500)
+    numpy.save(tmp_path / "s.npy", source[:1500])
+    numpy.save(tmp_path / "t.npy", target[1500:])
+    words = "fit", tmp_path / "s.npy", tmp_path / "t.npy", "--unpaired", "-o", tmp_path / "m.vecna", "--resamples", 60
+    done = vecna(*words)
+    assert "aligned without an anchor" in done.out and "verdict: WARN  no pair was seen" in done.out
+    report = vecna(*words, "--json").fitted()
+    assert report["truth"]["ground_truth"] == "agreement of two halves" and report["truth"]["queries"] == 500
+    vecna("translate", tmp_path / "s.npy", tmp_path / "o.npy", "--map", tmp_path / "m.vecna")
+    assert (numpy.load(tmp_path / "o.npy") * target[:1500]).sum(1).mean() > 0.9  # of rows whose partner nobody saw
+
+
+def test_without_anchors_what_cannot_be_known_fails(vecna, tmp_path):
+    source, _ = clouds(600)
+    words = "fit", tmp_path / "s.npy", tmp_path / "t.npy", "--unpaired", "-o", tmp_path / "m.vecna", "--resamples", 60
+    numpy.save(tmp_path / "s.npy", source[:600])
+    numpy.save(tmp_path / "t.npy", numpy.random.default_rng(2).standard_normal((600, 20)).astype("f4"))
+    assert "verdict: FAIL" in vecna(*words, status=3).out
+    numpy.save(tmp_path / "t.npy", numpy.random.default_rng(2).standard_normal((399, 20)).astype("f4"))
+    assert "at least 400" in vecna(*words, status=1).err

@@ -171,12 +171,64 @@ static void survives_failing_memory(void **state) {
     free_unpaired(&u);
 }
 
+static vecna_status align_blind(void *user, const vecna_allocator *allocator, vecna_error *err) {
+    const unpaired *u = user;
+    vecna_map *map = NULL;
+    vecna_translate_options options = {.resamples = 5, .allocator = allocator};
+    vecna_status status =
+        vecna_translate_unpaired(vecna_view_rows(vecna_matrix_view(u->made.source), 0, ROWS),
+                                 vecna_matrix_view(u->target), NULL, 0, &options, &map, err);
+    vecna_map_free(map);
+    return status;
+}
+
+static void without_anchors(void **state) {
+    unpaired u = make_unpaired(9);
+    vecna_view source = vecna_view_rows(vecna_matrix_view(u.made.source), 0, ROWS);
+    vecna_view target = vecna_matrix_view(u.target);
+    vecna_translate_options options = {.resamples = 20};
+    vecna_map *map = NULL, *again = NULL;
+    vecna_error err = {0};
+    (void)state;
+    assert_status(VECNA_OK,
+                  vecna_translate_unpaired(source, target, NULL, 0, &options, &map, &err));
+    assert_true(map->verdict != VECNA_VERDICT_PASS); /* whatever came out: nobody saw a pair */
+    const vecna_report *r = vecna_map_report(map);
+    assert_int_equal(r->rows, 0);
+    assert_int_equal(r->truth.queries, ROWS);
+    assert_string_equal(r->truth.name, "agreement of two halves");
+    assert_status(VECNA_OK,
+                  vecna_translate_unpaired(source, target, NULL, 0, &options, &again, &err));
+    assert_memory_equal(map->weights, again->weights, P * Q * sizeof(float));
+    vecna_map_free(map);
+    vecna_map_free(again);
+    map = NULL;
+    assert_status(VECNA_ERR_ARGUMENT, vecna_translate_unpaired(vecna_view_rows(source, 0, 399),
+                                                               target, NULL, 0, NULL, &map, &err));
+    options.progress = stop;
+    assert_status(VECNA_ERR_ARGUMENT,
+                  vecna_translate_unpaired(source, target, NULL, 0, &options, &map, &err));
+    /* at its first allocations, and here and there later */
+    for (size_t fail_at = 1; fail_at < 20000; fail_at += fail_at < 40 ? 1 : fail_at) {
+        failing_memory memory = {.fail_at = fail_at};
+        vecna_allocator allocator = failing_allocator(&memory);
+        vecna_status status = align_blind(&u, &allocator, &err);
+        assert_true(status == VECNA_ERR_MEMORY || (!status && memory.calls < fail_at));
+        assert_int_equal(memory.live, 0);
+        if (!status) {
+            break;
+        }
+    }
+    free_unpaired(&u);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(anchors_align_what_is_no_pair),
         cmocka_unit_test(what_does_not_belong_together_fails),
         cmocka_unit_test(mistakes),
         cmocka_unit_test(survives_failing_memory),
+        cmocka_unit_test(without_anchors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
