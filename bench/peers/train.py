@@ -7,8 +7,8 @@ rounds, and what the vectors are worth.
 TEXT is any text (a .xz is unpacked); its first --words words, lower-cased runs of a-z and of 0-9, a line a paragraph, are what
 the words' trainers train on. DIR has eval/questions-words.txt and eval/EN-*.txt, text/movie-reviews.jsonl.xz and models/*.npy; what
 of it is absent is not judged, or not measured. FOLDER has the peers, as word2vec.bin, pword2vec.bin, koan.bin, glove_*.bin,
-node2vec.bin and venv/; one that is absent is named as absent. --state FILE keeps what was measured, so that a run that was broken off
-goes on; a work in it is not measured again.
+node2vec.bin and venv/; one that is absent is named as absent; its eval-word-vectors has the pairs of words that DIR lacks. --state
+FILE keeps what was measured, so that a run that was broken off goes on; a work in it is not measured again.
 
 Round r draws from seed r where a program takes a seed; quality is the mean of the rounds, and behind +- the standard deviation. A program
 that takes longer than --slow CPU seconds runs once. Ratios are what counts: a shared machine slows every program alike."""

@@ -78,9 +78,11 @@ class Jobs:
             if questions.exists():
                 figures["analogies"] = 100 * ask("eval", "analogy", vectors, questions, "--restrict-vocab", 30000)["accuracy"]["value"]
             for name, file in PAIRS.items():
-                if (self.data / "eval" / file).exists():
-                    got = ask("eval", "similarity", vectors, self.data / "eval" / file)
-                    figures[name] = 100 * got["cosine"]["spearman"]["value"]
+                for pairs in (self.data / "eval" / file, self.peers / "eval-word-vectors" / "data" / "word-sim" / file):
+                    if pairs.exists():
+                        got = ask("eval", "similarity", vectors, pairs)
+                        figures[name] = 100 * got["cosine"]["spearman"]["value"]
+                        break
             return figures
         return judge
 

@@ -9,8 +9,9 @@
 #   glove      stanfordnlp/GloVe, -Ofast
 #   pWord2Vec  IntelLabs/pWord2Vec, -Ofast, its matrix products by OpenBLAS (PyPI's scipy-openblas32)
 #   node2vec   snap-stanford/snap, examples/node2vec, -O3
+#   koan       bloomberg/koan, -Ofast, with Eigen (Debian's libeigen3-dev)
 #   gensim, scikit-learn, openTSNE, pecanpy  from PyPI
-# koan (Bloomberg) is measured where FOLDER has it as koan.bin.
+# mfaruqui/eval-word-vectors comes along for its sets of word pairs (MEN, RW), which train.py judges by.
 set -u
 [ $# -eq 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
 mkdir -p "$1" && cd "$1" || exit 1
@@ -53,3 +54,10 @@ if source_of snap-stanford/snap; then
     cp snap/examples/node2vec/node2vec node2vec.bin 2>/dev/null
 fi
 built node2vec.bin
+
+if source_of bloomberg/koan; then
+    (cd koan && g++ koan.cpp -o ../koan.bin -std=c++17 -pthread -DKOAN_ENABLE_ZIP -Ofast -march=native -I/usr/include/eigen3 -I. -w -lz)
+fi
+built koan.bin
+
+source_of mfaruqui/eval-word-vectors && echo "word pairs: ready"
