@@ -13,6 +13,8 @@
 #define VECTOR __m256
 #define LANES 8
 #define DOT_OUTPUTS 3
+#define COLUMNS 4
+#define LAST_COLUMNS
 #define LOAD _mm256_load_ps
 #define STORE _mm256_store_ps
 #define SET1 _mm256_set1_ps

@@ -14,6 +14,8 @@
 #define VECTOR __m512
 #define LANES 16
 #define DOT_OUTPUTS 6
+#define COLUMNS 8
+#define LAST_COLUMNS COLUMNS_CASE(4) COLUMNS_CASE(5) COLUMNS_CASE(6) COLUMNS_CASE(7)
 #define LOAD _mm512_load_ps
 #define STORE _mm512_store_ps
 #define SET1 _mm512_set1_ps
@@ -33,15 +35,14 @@
 #define EIGHT_LOAD _mm256_load_ps
 #define EIGHT_STORE _mm256_store_ps
 
-KERNEL static inline __m256 avx512_halves(__m512 x) {
-    return _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+KERNEL static inline __m512 avx512_fold(__m512 a, __m512 b) { /* pairs of lanes: of a, of b */
+    return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
 }
 
 KERNEL static inline __m128 avx512_sums4(__m512 a, __m512 b, __m512 c, __m512 d) {
-    __m256 ab = _mm256_hadd_ps(avx512_halves(a), avx512_halves(b));
-    __m256 cd = _mm256_hadd_ps(avx512_halves(c), avx512_halves(d));
-    __m256 all = _mm256_hadd_ps(ab, cd);
-    return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+    __m512 ac = avx512_fold(a, c), bd = avx512_fold(b, d), all = avx512_fold(ac, bd);
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 }
 
 #include "train/kernel_eight.h"

@@ -4,13 +4,15 @@
  *   LOAD STORE SET1 ZERO ADD SUB MUL, FMA(a, b, c) = a * b + c; EIGHT and EIGHT_* for eight floats
  *   SUMS4(a, b, c, d)  an __m128 of the four vectors' sums
  *   MIN MAX, GUESS_ROOT(x)  1 / sqrt(x) within a few per cent
+ *   COLUMNS         vectors of a row that fit into the registers twice over; LAST_COLUMNS the cases
+ *                   COLUMNS_CASE(4) and so on below it
  *   DOT_OUTPUTS     outputs whose products with four inputs fit into the registers
  *   NAME(x)         the name of a function here
  * and includes kernel_eight.h and this. Loops with constant bounds are unrolled, so that the arrays live in registers.
  *
  * A step reads each row twice: once for all products, once for both updates. In the second everything
  * of one column of vectors is done before the next column is looked at: six outputs and what becomes
- * of them stay in registers while the inputs pass. */
+ * of them stay in registers while the inputs pass. A single input (CBOW, PV-DBOW) stays there itself. */
 
 enum { STEP_OUTPUTS = 6 };
 
@@ -72,8 +74,8 @@ NAME(products)(float *const *inputs, const size_t input_count, float *const *out
     }
 
 /* Products of one input with four outputs. */
-KERNEL static void NAME(four_products)(const float *in, float *const *outputs, size_t width,
-                                       float *logits) {
+KERNEL static inline __attribute__((always_inline)) void
+NAME(four_products)(const float *in, float *const *outputs, size_t width, float *logits) {
     const float *a = outputs[0], *b = outputs[1], *c = outputs[2], *d = outputs[3];
     VECTOR sum_a = ZERO, sum_b = ZERO, sum_c = ZERO, sum_d = ZERO;
     for (size_t at = 0; at < width; at += LANES) {
@@ -101,6 +103,52 @@ KERNEL static void NAME(single_gains)(const vni_step *step) {
         EIGHT x = EIGHT_LOAD(step->logits + j);
         EIGHT_STORE(step->gains + j, NAME(eight_gains)(x, EIGHT_LOAD(step->labels + j),
                                                        EIGHT_LOAD(step->rates + j)));
+    }
+}
+
+/* Both updates of a single input, some vectors of a row at a time: the input and what it gets stay in
+ * registers while the outputs pass, each of which is read and written once. */
+KERNEL static inline __attribute__((always_inline)) void
+NAME(single_columns)(const vni_step *step, size_t at, const size_t vectors) {
+    VECTOR x[COLUMNS], move[COLUMNS];
+    float *input = step->inputs[0] + at;
+#pragma GCC unroll 8
+    for (size_t k = 0; k < vectors; k++) {
+        x[k] = LOAD(input + k * LANES);
+        move[k] = x[k];
+    }
+    for (size_t j = 0; j < step->output_count; j++) {
+        VECTOR g = SET1(step->gains[j]);
+        float *output = step->outputs[j] + at;
+#pragma GCC unroll 8
+        for (size_t k = 0; k < vectors; k++) {
+            VECTOR u = LOAD(output + k * LANES);
+            move[k] = FMA(g, u, move[k]);
+            STORE(output + k * LANES, FMA(g, x[k], u));
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t k = 0; k < vectors; k++)
+        STORE(input + k * LANES, move[k]);
+}
+
+#define COLUMNS_CASE(n)                                                                            \
+    case n:                                                                                        \
+        NAME(single_columns)(step, at, n);                                                         \
+        break;
+
+KERNEL static void NAME(single_update)(const vni_step *step) {
+    const size_t vectors = step->width / LANES;
+    size_t at = 0;
+    for (; at + COLUMNS * LANES <= step->width; at += COLUMNS * LANES)
+        NAME(single_columns)(step, at, COLUMNS);
+    switch (vectors % COLUMNS) {
+        COLUMNS_CASE(1)
+        COLUMNS_CASE(2)
+        COLUMNS_CASE(3)
+        LAST_COLUMNS
+    default:
+        break;
     }
 }
 
@@ -206,10 +254,11 @@ KERNEL static void NAME(step)(const vni_step *step) {
     size_t stride = vni_step_stride(step->input_count);
     if (step->input_count == 1) {
         NAME(single_gains)(step);
-    } else {
-        NAME(all_products)(step, stride);
-        NAME(all_gains)(step, stride);
+        NAME(single_update)(step);
+        return;
     }
+    NAME(all_products)(step, stride);
+    NAME(all_gains)(step, stride);
     switch (step->output_count) {
         UPDATE_CASE(1)
         UPDATE_CASE(2)

@@ -85,6 +85,8 @@ static void steps_of_every_shape(void **state) {
         for (size_t in = 1; in <= 11; in++)
             for (size_t out = 1; out <= 14; out++)
                 check_step(tables[t], in, out, in % 2 ? 16 : 112);
+        for (size_t width = 16; width <= 128; width += 16) /* whole registers and what is left */
+            check_step(tables[t], 1, 6, width);
         check_step(tables[t], 1, 61, 128);
         check_step(tables[t], 33, 26, 48);
     }
