@@ -113,16 +113,23 @@ static int is_finite(const vecna_counts *model) {
     return 1;
 }
 
+/* 1 when the parts that the options speak of can be in a file of so many bytes. */
+static int fits_in(const vecna_counts *model, size_t text_words, uint64_t data_bytes) {
+    size_t row = model->options.method == VECNA_ONEHOT ? 0 : sizeof(double), bytes = 0;
+    if (model->options.method == VECNA_LSA)
+        row += model->dim * sizeof(float); /* dim is at most 2^31 */
+    return vecna_size_mul(model->columns, row, &bytes) && bytes <= data_bytes &&
+           (model->options.buckets || text_words <= data_bytes / 4);
+}
+
 static vecna_status read_parts(vecna_counts *model, const char *path, const char *options,
                                size_t text_words, vecna_error *err) {
     const vecna_allocator *allocator = model->allocator;
     const int method = model->options.method;
     vni_state_part parts[4];
     char *text = NULL;
-    size_t entries = 0;
+    const size_t entries = model->columns * model->dim; /* fits_in */
     vecna_status status = VECNA_OK;
-    if (!vecna_size_mul(model->columns, model->dim, &entries))
-        return no_model(path, err);
     if (method != VECNA_ONEHOT)
         model->weights = vecna_allocate(allocator, model->columns, sizeof *model->weights);
     if (method == VECNA_LSA) {
@@ -153,8 +160,10 @@ vecna_status vecna_counts_open(const char *path, const vecna_allocator *allocato
                                vecna_counts **out, vecna_error *err) {
     char options[OPTIONS_BYTES];
     size_t text_words = 0;
+    uint64_t data_bytes = 0;
     vecna_counts *model;
-    vecna_status status = vni_state_options(path, options, sizeof options, allocator, err);
+    vecna_status status =
+        vni_state_options(path, options, sizeof options, &data_bytes, allocator, err);
     if (status == VECNA_ERR_FORMAT)
         return no_model(path, err);
     if (status != VECNA_OK)
@@ -166,7 +175,7 @@ vecna_status vecna_counts_open(const char *path, const vecna_allocator *allocato
         model->allocator_copy = *allocator;
         model->allocator = &model->allocator_copy;
     }
-    if (!scan_options(options, model, &text_words))
+    if (!scan_options(options, model, &text_words) || !fits_in(model, text_words, data_bytes))
         status = no_model(path, err);
     if (status == VECNA_OK)
         status = read_parts(model, path, options, text_words, err);

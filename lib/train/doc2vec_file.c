@@ -183,6 +183,14 @@ static vecna_status no_reader(const char *path, vecna_error *err) {
                            "%.150s is no doc2vec model, or is damaged; --keep writes one", path);
 }
 
+/* 1 when the parts that the options speak of can be in a file of so many bytes. */
+static int fits_in(const vecna_doc2vec_options *options, size_t numbers, size_t text_words,
+                   uint64_t data_bytes) {
+    size_t floats = 0;
+    return vecna_size_mul(numbers, vni_doc2vec_target_dim(options), &floats) &&
+           floats <= data_bytes / sizeof(float) && text_words <= data_bytes / 4;
+}
+
 static vecna_status read_parts(vecna_doc2vec_reader *reader, const char *path, const char *options,
                                size_t numbers, size_t text_words, vecna_error *err) {
     vni_state_part parts[3];
@@ -222,8 +230,12 @@ vecna_status vecna_doc2vec_open(const char *path, const vecna_allocator *allocat
                                 vecna_doc2vec_reader **out, vecna_error *err) {
     char options[OPTIONS_BYTES];
     size_t numbers = 0, text_words = 0;
+    uint64_t data_bytes = 0;
     vecna_doc2vec_reader *reader;
-    vecna_status status = vni_state_options(path, options, sizeof options, allocator, err);
+    vecna_status status =
+        vni_state_options(path, options, sizeof options, &data_bytes, allocator, err);
+    if (status == VECNA_ERR_FORMAT)
+        return no_reader(path, err);
     if (status != VECNA_OK)
         return status;
     reader = vecna_allocate_zero(allocator, 1, sizeof *reader);
@@ -234,7 +246,8 @@ vecna_status vecna_doc2vec_open(const char *path, const vecna_allocator *allocat
         reader->allocator = &reader->allocator_copy;
     }
     if (!scan_kept(options, &reader->options, &numbers, &text_words) ||
-        vni_doc2vec_complete(&reader->options, NULL) != VECNA_OK)
+        vni_doc2vec_complete(&reader->options, NULL) != VECNA_OK ||
+        !fits_in(&reader->options, numbers, text_words, data_bytes))
         status = no_reader(path, err);
     if (status == VECNA_OK)
         status = read_parts(reader, path, options, numbers, text_words, err);

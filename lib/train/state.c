@@ -147,7 +147,7 @@ vecna_status vni_state_load(const char *path, const char *options, const vni_sta
     return status;
 }
 
-vecna_status vni_state_options(const char *path, char *out, size_t bytes,
+vecna_status vni_state_options(const char *path, char *out, size_t bytes, uint64_t *data_bytes,
                                const vecna_allocator *allocator, vecna_error *err) {
     vecna_safetensors *about = NULL;
     FILE *file = fopen(path, "rb");
@@ -161,6 +161,7 @@ vecna_status vni_state_options(const char *path, char *out, size_t bytes,
             status = broken(path, err);
         else
             memcpy(out, theirs, strlen(theirs) + 1);
+        *data_bytes = about->data_bytes;
     }
     vecna_safetensors_free(about);
     fclose(file);

@@ -26,9 +26,10 @@ vecna_status vni_state_load(const char *path, const char *options, const vni_sta
 #define VNI_STATE_HASH UINT64_C(14695981039346656037)
 uint64_t vni_state_hash(uint64_t hash, const void *data, size_t bytes);
 
-/* The options of a file, NUL-terminated, into room of `bytes`. Errors: VECNA_ERR_FORMAT for another
+/* The options of a file, NUL-terminated, into room of `bytes`; the bytes of all its parts, so that nothing
+ * is allocated for parts which options of a damaged file make up. Errors: VECNA_ERR_FORMAT for another
  * file. */
-vecna_status vni_state_options(const char *path, char *out, size_t bytes,
+vecna_status vni_state_options(const char *path, char *out, size_t bytes, uint64_t *data_bytes,
                                const vecna_allocator *allocator, vecna_error *err);
 
 /* A vocabulary as lines of "count word", padded with zeros to whole 32-bit words, to be released; NULL
