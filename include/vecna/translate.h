@@ -275,8 +275,7 @@ typedef struct vecna_truth {
 enum {
     VECNA_REASON_FEW_ROWS = 1 << 8, /* FAIL: too few rows to be judged by */
     VECNA_REASON_ANCHORS = 1 << 13, /* WARN: aligned from anchors, and judged by them alone */
-    VECNA_REASON_UNSEEN =
-        1 << 14, /* WARN: aligned without a pair; its halves agree, no truth is known */
+    VECNA_REASON_UNSEEN = 1 << 14,  /* WARN and FAIL: aligned without a pair, no truth is known */
     VECNA_REASON_NOT_JUDGED =
         1 << 12,                     /* WARN: no pair of the own to judge by; it is a prior's map */
     VECNA_REASON_NOT_NEEDED = 1 << 9 /* WARN: untranslated rows do as well: one space, not two */

@@ -438,8 +438,9 @@ static vecna_status conclude(const aligning *g, const double *values, vecna_repo
         r->verdict = vecna_eval_verdict(&r->truth.retention, r->min_retention, &r->reasons);
         if (r->verdict != VECNA_VERDICT_FAIL) {
             r->verdict = VECNA_VERDICT_WARN;
-            r->reasons = g->anchors ? VECNA_REASON_ANCHORS : VECNA_REASON_UNSEEN;
+            r->reasons = g->anchors ? VECNA_REASON_ANCHORS : 0;
         }
+        r->reasons |= g->anchors ? 0 : VECNA_REASON_UNSEEN;
     }
     return status;
 }

@@ -45,7 +45,13 @@ void vecna_report_reason(const vecna_report *report, char out[VECNA_REASON_BYTES
     const vecna_truth *truth = &report->truth;
     const vecna_retention *kept = &truth->retention;
     const size_t room = VECNA_REASON_BYTES;
-    if (report->reasons & VECNA_REASON_ANCHORS) {
+    if (report->reasons & VECNA_REASON_UNSEEN && report->verdict == VECNA_VERDICT_FAIL) {
+        snprintf(
+            out, room,
+            "no pair was seen, and two alignments of halves agree too little to believe "
+            "either (%.3f, the least wanted is %.3f): more rows of one kind of text, or anchors",
+            kept->retention.value, report->min_retention);
+    } else if (report->reasons & VECNA_REASON_ANCHORS) {
         snprintf(
             out, room,
             "finds held-out anchors among %zu rows (nDCG@10 %.3f, at least %.3f), which is all "
