@@ -10,10 +10,10 @@
  * strong. For documents it is the blend of 0.6 rotation and ridge with lambda by held-out cosine,
  * against four standard errors of the paired difference. For queries it is the plain rotation about
  * half of both means, since queries lie elsewhere than documents and nobody knows where; only what
- * keeps an unscaled rotation may take its place. Every method may, against one standard error and
- * 0.01, when a sample of queries asks, or when regression finds held-out rows nearly whole: then
- * there is little that queries could miss. With these no judged set fell under the better of
- * Procrustes and ridge by more than its interval. */
+ * keeps an unscaled rotation may take its place, against one standard error and 0.01: with many pairs
+ * the error is so small that regression always looks better to held-out rows, and judged queries lose
+ * by it. Every method may when a sample of queries asks, or when regression finds held-out rows nearly
+ * whole: then there is little that queries could miss. */
 #include "translate/choose_impl.h"
 
 #include <math.h>
@@ -22,8 +22,7 @@
 enum { ROWS_ALONE = 16 /* with a prior: fewer own pairs choose nothing */ };
 
 static const vni_evidence for_documents = {4, 0};
-static const vni_evidence for_queries = {1, 0.01}; /* and for the whole means against half */
-static const vni_evidence for_blends = {1, 0.005};
+static const vni_evidence for_queries = {1, 0.01};
 static const vni_evidence for_shares = {2, 0};  /* of a blend: its kind is settled */
 static const vni_evidence for_numbers = {1, 0}; /* only a method's numbers are chosen */
 static const vni_evidence for_nothing = {HUGE_VAL, HUGE_VAL};
@@ -203,7 +202,7 @@ static vecna_status compare_for_unseen(vni_comparison *c, double lambda, int dec
         status = vni_choose_try(c, recipe, err);
     }
     if (!status) {
-        *chosen = vni_choose_settle(c, standing, blends, decides ? &for_blends : &for_nothing);
+        *chosen = vni_choose_settle(c, standing, blends, decides ? &for_queries : &for_nothing);
     }
     return status;
 }
