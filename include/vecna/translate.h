@@ -436,7 +436,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_confidence_new(const vecna_map *map,
                                                         vecna_confidence **out, vecna_error *err);
 VECNA_API void vecna_confidence_free(vecna_confidence *confidence);
 
-/* From now on up to four rows at a time are judged by 16-bit copies of what they are compared with, in a third
+/* From now on up to four rows at a time are judged by 16-bit copies of what they are compared with, in half
  * of the time. Where the processor does not widen halves itself, nothing happens. Called again, it does
  * nothing.
  * Numerics: recall and cosine within 0.001 of what float32 says.

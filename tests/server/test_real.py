@@ -96,6 +96,17 @@ def test_ollama_native_upstream(minilm, tmp_path):
         assert a == pytest.approx(b, abs=1e-6)
 
 
+@pytest.mark.parametrize("mode, unasked, asked", [("asked", False, True), ("never", False, False), ("always", True, True)])
+def test_who_is_told_a_confidence(minilm, glossmap, tmp_path, mode, unasked, asked):
+    config = tmp_path / "v.yaml"
+    config.write_text(f"adapter: {{map: {glossmap}, confidence: {mode}}}\n"
+                      f"forward: {{targets: [{{provider: openai, url: {minilm}/v1, model: all-MiniLM-L6-v2}}]}}\n")
+    with serving("--config", config) as vecna:
+        for headers, told in (({}, unasked), ({"x-vecna-confidence": "yes"}, asked)):
+            _, got, _ = vecna.ask("/v1/embeddings", {"model": "m", "input": "a small dog"}, headers=headers)
+            assert ("x-vecna-confidence" in got) == told
+
+
 def test_a_learned_map_is_served(minilm, glossmap, tmp_path):
     with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap) as vecna:
         assert "learned map -> 768" in vecna.line

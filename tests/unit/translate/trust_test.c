@@ -424,6 +424,7 @@ static vecna_status all_of_it(void *user, const vecna_allocator *allocator, vecn
     vecna_status status = vecna_map_from_weights(&given, allocator, &map, err);
     status = status ? status : vni_held_fit(&input, map->allocator, &map->held, err);
     status = status ? status : vecna_confidence_new(map, allocator, &confidence, err);
+    status = status ? status : vecna_confidence_use_f16(confidence, err);
     const vecna_view in = vecna_view_dense(g->source, 4, g->p);
     const vecna_view translated = vecna_view_dense(g->translated, 4, g->q);
     status = status ? status : vecna_confidence_of(confidence, in, translated, rows, NULL, err);
