@@ -2,8 +2,8 @@
  * polling and no thread. What libcurl would do by itself and must not is switched off here and nowhere else:
  * other schemes than http and https, redirects (a server must not choose where a key goes), proxies of
  * the environment, ~/.netrc, cookies. Every answer is counted as it comes out of the decoder, so a small
- * compressed body cannot become a large one. Easy handles are kept and reset; connections belong to the
- * multi and live on. */
+ * compressed body cannot become a large one. Easy handles are kept with what all calls have in common;
+ * connections belong to the multi and live on. */
 #include "pool/pool_impl.h"
 
 #include <arpa/inet.h>
@@ -22,6 +22,8 @@ typedef struct socket_watch {
     vni_watch watch; /* first: the loop hands it back */
     vni_client *client;
     struct socket_watch *next, *previous;
+    int kept;    /* a connection of libcurl's, which says when it closes it */
+    int waiting; /* libcurl wants to know of it now */
 } socket_watch;
 
 struct vni_client {
@@ -32,6 +34,8 @@ struct vni_client {
     vni_task kick; /* curl wants to run at once */
     int kicked;
     socket_watch *sockets;
+    socket_watch **kept; /* by descriptor; those that open_socket opened */
+    size_t kept_room;
     vni_transfer *active, *idle;
     size_t idle_count;
     int closing;
@@ -187,9 +191,17 @@ static void collect(vni_client *client) {
     }
 }
 
+/* A connection stays in the loop's set between two calls: to take it out and put it in again would be two
+ * system calls a request. What comes of it meanwhile (its end, as a rule) is libcurl's to find when it takes
+ * it up again. */
 static void on_socket(vni_watch *watch, unsigned events) {
-    vni_client *client = ((socket_watch *)(void *)watch)->client;
+    const socket_watch *one = (const socket_watch *)(const void *)watch;
+    vni_client *client = one->client;
     int running, flags = 0;
+    if (!one->waiting) {
+        vni_watch_end(watch);
+        return;
+    }
     if (events & VNI_READ)
         flags |= CURL_CSELECT_IN;
     if (events & VNI_WRITE)
@@ -235,6 +247,20 @@ static int curl_timer(CURLM *multi, long ms, void *user) {
     return 0;
 }
 
+static socket_watch *watch_socket(vni_client *client, int fd) {
+    socket_watch *one = vecna_allocate_zero(client->allocator, 1, sizeof *one);
+    if (one == NULL)
+        return NULL;
+    one->client = client;
+    one->watch.fd = fd;
+    one->watch.ready = on_socket;
+    one->next = client->sockets;
+    if (one->next)
+        one->next->previous = one;
+    client->sockets = one;
+    return one;
+}
+
 static void drop_socket(vni_client *client, socket_watch *one) {
     vni_watch_end(&one->watch);
     if (one->next)
@@ -246,41 +272,84 @@ static void drop_socket(vni_client *client, socket_watch *one) {
     vecna_release(client->allocator, one);
 }
 
+/* libcurl waits no longer for this socket. */
+static void leave_socket(vni_client *client, socket_watch *one) {
+    one->waiting = 0;
+    if (!one->kept) {
+        curl_multi_assign(client->multi, one->watch.fd, NULL);
+        drop_socket(client, one);
+    } else if (one->watch.events != VNI_READ) {
+        vni_watch_end(&one->watch);
+    }
+}
+
 static int curl_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *mine) {
     vni_client *client = user;
-    socket_watch *one = mine;
+    socket_watch *one = mine ? mine : (size_t)fd < client->kept_room ? client->kept[fd] : NULL;
     unsigned events = what == CURL_POLL_IN    ? VNI_READ
                       : what == CURL_POLL_OUT ? VNI_WRITE
                                               : VNI_READ | VNI_WRITE;
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (one)
-            drop_socket(client, one);
-        curl_multi_assign(client->multi, fd, NULL);
+            leave_socket(client, one);
         return 0;
     }
-    if (one == NULL) {
-        one = vecna_allocate_zero(client->allocator, 1, sizeof *one);
+    if (one == NULL) { /* not a connection: what wakes it when a name is resolved */
+        one = watch_socket(client, fd);
         if (one == NULL)
             return -1;
-        one->client = client;
-        one->watch.fd = fd;
-        one->watch.ready = on_socket;
-        one->next = client->sockets;
-        if (one->next)
-            one->next->previous = one;
-        client->sockets = one;
         curl_multi_assign(client->multi, fd, one);
     }
+    one->waiting = 1;
     return vni_watch_set(client->loop, &one->watch, events, NULL) == VECNA_OK ? 0 : -1;
 }
 
+/* Place for the watch of descriptor fd. */
+static int make_room(vni_client *client, size_t fd) {
+    size_t room = client->kept_room ? client->kept_room : 64;
+    socket_watch **grown;
+    if (fd < client->kept_room)
+        return 1;
+    while (room <= fd)
+        room *= 2;
+    grown = vecna_resize(client->allocator, client->kept, room, sizeof(socket_watch *));
+    if (grown == NULL)
+        return 0;
+    for (size_t i = client->kept_room; i < room; i++)
+        grown[i] = NULL;
+    client->kept = grown;
+    client->kept_room = room;
+    return 1;
+}
+
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
-    (void)user;
+    vni_client *client = user;
+    socket_watch *one;
+    int fd;
     (void)purpose;
     if (is_forbidden_address(&address->addr))
         return CURL_SOCKET_BAD;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    one = make_room(client, (size_t)fd) ? watch_socket(client, fd) : NULL;
+    if (one == NULL) {
+        close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    one->kept = 1;
+    client->kept[fd] = one;
+    return fd;
+}
+
+static int close_socket(void *user, curl_socket_t fd) {
+    vni_client *client = user;
+    if ((size_t)fd < client->kept_room && client->kept[fd]) {
+        drop_socket(client, client->kept[fd]);
+        client->kept[fd] = NULL;
+    }
+    return close(fd);
 }
 
 vecna_status vni_client_new(vni_loop *loop, const vecna_allocator *allocator, vni_client **out,
@@ -334,7 +403,8 @@ static void retire(vni_transfer *transfer) {
         vecna_release(client->allocator, transfer);
         return;
     }
-    curl_easy_reset(transfer->easy);
+    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL); /* they and the body are gone */
+    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, NULL);
     transfer->next = client->idle;
     client->idle = transfer;
     client->idle_count++;
@@ -357,6 +427,7 @@ void vni_client_free(vni_client *client) {
     client->multi = NULL;
     while (client->sockets)
         drop_socket(client, client->sockets);
+    vecna_release(client->allocator, client->kept);
     vni_timer_stop(&client->timer);
     if (!client->kicked)
         vecna_release(client->allocator, client);
@@ -474,6 +545,30 @@ void vni_reply_drop_body(const vni_reply *reply) {
     transfer->bytes = transfer->capacity = 0;
 }
 
+/* What every call has in common, once for a handle: libcurl takes copies of the texts, and looks through
+ * all its schemes for two of them. */
+static void set_options(vni_transfer *transfer) {
+    CURL *easy = transfer->easy;
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "vecna/" VECNA_VERSION);
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 65536L);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer->client);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->client);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->reason);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+}
+
 static vni_transfer *take_transfer(vni_client *client) {
     vni_transfer *transfer = client->idle;
     if (transfer) {
@@ -489,6 +584,7 @@ static vni_transfer *take_transfer(vni_client *client) {
             vecna_release(client->allocator, transfer);
             return NULL;
         }
+        set_options(transfer);
     }
     transfer->previous = NULL;
     transfer->next = client->active;
@@ -498,31 +594,19 @@ static vni_transfer *take_transfer(vni_client *client) {
     return transfer;
 }
 
-static void set_options(vni_transfer *transfer, const vni_request *request) {
+/* What differs from call to call; the handle keeps the rest. */
+static void set_call(vni_transfer *transfer, const vni_request *request) {
     CURL *easy = transfer->easy;
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "vecna/" VECNA_VERSION);
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_ms);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 65536L);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->reason);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     if (request->body) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->bytes);
+    } else {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
 }
 
@@ -554,7 +638,7 @@ vecna_status vni_client_send(vni_client *client, const vni_request *request, vni
     for (size_t i = 0; good && i < VNI_REQUEST_HEADERS && request->headers[i]; i++)
         good = add_header(transfer, request->headers[i]);
     if (good) {
-        set_options(transfer, request);
+        set_call(transfer, request);
         good = curl_multi_add_handle(client->multi, transfer->easy) == CURLM_OK;
     }
     if (!good) {

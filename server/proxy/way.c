@@ -179,16 +179,20 @@ static void normalize_rows(float *rows, size_t count, size_t dim) {
     }
 }
 
+/* Finite and not all zeros, on the bits: both tests vectorise. */
 static vecna_status check_rows(const float *rows, size_t count, size_t dim, vecna_error *err) {
     for (size_t i = 0; i < count; i++) {
-        int some = 0;
+        uint32_t any = 0, special = 0, bits;
         for (size_t j = 0; j < dim; j++) {
-            if (!isfinite(rows[i * dim + j]))
-                return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
-                                       "gave a vector that is not finite after the map");
-            some |= rows[i * dim + j] != 0;
+            memcpy(&bits, &rows[i * dim + j], sizeof bits);
+            bits &= 0x7fffffffu;
+            any |= bits;
+            special |= bits >= 0x7f800000u;
         }
-        if (!some)
+        if (special)
+            return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
+                                   "gave a vector that is not finite after the map");
+        if (any == 0)
             return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
                                    "gave a vector of which nothing but zeros is left");
     }
