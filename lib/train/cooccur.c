@@ -1,6 +1,7 @@
 /* A table of (pair, count) by open addressing takes every pair as it comes. When it is two thirds full it
- * is sorted and written to a file as a run, and begins again; at the end the runs are merged. A file is
- * unlinked as soon as it is open: whatever ends the process, nothing stays behind.
+ * becomes twice as large, since memory that nothing lies in costs time to clear and to look through; one
+ * that may not grow is sorted and written to a file as a run, and begins again; at the end the runs are
+ * merged. A file is unlinked as soon as it is open: whatever ends the process, nothing stays behind.
  *
  * Of a symmetric count only the pair with the lower word first is counted. The slots of a word's pairs
  * are asked for from memory while the word before is still being counted: the table is far larger than
@@ -16,7 +17,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { RUNS_MOST = 256, WINDOW_MOST = 1000, RUN_BUFFER = 4096, WATCH_WORDS = 1 << 20 };
+enum {
+    RUNS_MOST = 256,
+    WINDOW_MOST = 1000,
+    RUN_BUFFER = 4096,
+    WATCH_WORDS = 1 << 20,
+    ADDED_A_PAIR = 16 /* a pair is expected to come so often */
+};
 
 typedef struct cell {
     uint64_t key; /* word << 32 | context, plus 1; 0 empty */
@@ -34,6 +41,8 @@ struct vni_cooccur {
     vni_cooccur_rule rule;
     cell *cells;
     size_t mask, used, most;
+    int shift; /* of a hash: what is left tells the cell, so that a larger table has the same order */
+    size_t cells_most; /* the table grows up to this */
     run runs[RUNS_MOST];
     uint64_t run_cells[RUNS_MOST];
     size_t run_count;
@@ -119,8 +128,7 @@ void vni_store_free(vni_store *store, const vecna_allocator *allocator) {
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static size_t place_of(const vni_cooccur *counts, uint64_t key) {
-    uint64_t hash = key * 0x9e3779b97f4a7c15u;
-    return (size_t)(hash ^ hash >> 32) & counts->mask;
+    return (size_t)(key * 0x9e3779b97f4a7c15u >> counts->shift);
 }
 
 static int compare_cells(const void *left, const void *right) {
@@ -151,15 +159,49 @@ static vecna_status spill(vni_cooccur *counts, vecna_error *err) {
     return status;
 }
 
-static void add(vni_cooccur *counts, uint64_t key, double weight) {
+/* An empty table of so many cells, a power of two. */
+static vecna_status open_table(vni_cooccur *counts, size_t cells, vecna_error *err) {
+    cell *made = vecna_allocate_zero(counts->rule.allocator, cells, sizeof *made);
+    if (made == NULL)
+        return vecna_error_set(
+            err, VECNA_ERR_MEMORY, -1,
+            "not enough memory for %.2f GB to count words in; give less --memory",
+            (double)cells * 16e-9);
+    vni_memory_huge(made, cells * sizeof *made);
+    counts->cells = made;
+    counts->mask = cells - 1;
+    counts->shift = 64;
+    for (size_t i = cells; i > 1; i /= 2)
+        counts->shift--;
+    counts->most = cells / 3 * 2;
+    return VECNA_OK;
+}
+
+static cell *find(const vni_cooccur *counts, uint64_t key) {
     size_t at = place_of(counts, key);
     while (counts->cells[at].key != 0 && counts->cells[at].key != key)
         at = (at + 1) & counts->mask;
-    if (counts->cells[at].key == 0) {
-        counts->cells[at].key = key;
-        counts->used++;
-    }
-    counts->cells[at].count += weight;
+    return &counts->cells[at];
+}
+
+static vecna_status grow(vni_cooccur *counts, vecna_error *err) {
+    cell *old = counts->cells;
+    const size_t cells = counts->mask + 1;
+    vecna_status status = open_table(counts, 2 * cells, err);
+    if (status != VECNA_OK)
+        return status;
+    for (size_t i = 0; i < cells; i++)
+        if (old[i].key != 0)
+            *find(counts, old[i].key) = old[i];
+    vecna_release(counts->rule.allocator, old);
+    return VECNA_OK;
+}
+
+static void add(vni_cooccur *counts, uint64_t key, double weight) {
+    cell *found = find(counts, key);
+    counts->used += found->key == 0;
+    found->key = key;
+    found->count += weight;
 }
 
 static uint64_t key_of(const vni_cooccur *counts, int32_t word, int32_t context) {
@@ -176,8 +218,9 @@ static vecna_status count_unit(vni_cooccur *counts, const int32_t *ids, size_t l
     for (size_t at = 1; at <= length; at++) {
         uint64_t *next = keys[at % 2], *now = keys[(at + 1) % 2];
         size_t before = at == length ? 0 : at < window ? at : window;
-        if (counts->used + window > counts->most) {
-            vecna_status status = spill(counts, err);
+        while (counts->used + window > counts->most) {
+            vecna_status status =
+                counts->mask + 1 < counts->cells_most ? grow(counts, err) : spill(counts, err);
             if (status != VECNA_OK)
                 return status;
         }
@@ -227,27 +270,19 @@ vecna_status vni_cooccur_new(const vni_cooccur_rule *rule, const vecna_corpus *c
                              vecna_train_watch *watch, void *user, vni_cooccur **out,
                              vecna_error *err) {
     vni_cooccur *counts = vecna_allocate_zero(rule->allocator, 1, sizeof *counts);
-    size_t cells = 64, wanted = rule->memory_bytes / sizeof *counts->cells;
+    size_t cells = 64, wanted = rule->memory_bytes / sizeof *counts->cells, added;
     vecna_status status;
     if (counts == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory to count words");
     counts->rule = *rule;
-    if (corpus->tokens < SIZE_MAX / (4 * rule->window) &&
-        corpus->tokens * 2 * rule->window < wanted)
-        wanted = corpus->tokens * 2 * rule->window; /* more pairs cannot come */
-    while (cells * 2 <= wanted || cells < 4 * rule->window)
-        cells *= 2;
-    counts->mask = cells - 1;
-    counts->most = cells / 3 * 2;
-    counts->cells = vecna_allocate_zero(rule->allocator, cells, sizeof *counts->cells);
-    if (counts->cells)
-        vni_memory_huge(counts->cells, cells * sizeof *counts->cells);
-    if (counts->cells == NULL)
-        status =
-            vecna_error_set(err, VECNA_ERR_MEMORY, -1,
-                            "not enough memory for %.2f GB to count words in; give less --memory",
-                            (double)cells * 16e-9);
-    else
+    counts->cells_most = cells;
+    while (counts->cells_most * 2 <= wanted || counts->cells_most < 4 * rule->window)
+        counts->cells_most *= 2;
+    if (vecna_size_mul(corpus->tokens, rule->window, &added))
+        while (cells * 2 <= added / ADDED_A_PAIR && cells * 2 <= counts->cells_most)
+            cells *= 2;
+    status = open_table(counts, cells, err);
+    if (status == VECNA_OK)
         status = count_all(counts, corpus, watch, user, err);
     if (status == VECNA_OK && counts->run_count > 0 && counts->used > 0)
         status = spill(counts, err);

@@ -1,7 +1,9 @@
 /* GloVe. Threads never meet and need no copies: words are dealt into as many groups as there are threads,
  * pairs into groups x groups heaps, and in one turn thread t trains a heap (t, t + turn): no other thread
- * has its words or its contexts (the strata of Gemulla et al. 2011). Within a heap pairs lie in piles by
- * chance, each shuffled once, and piles come in another order in every epoch. */
+ * has its words or its contexts (the strata of Gemulla et al. 2011). Within a heap words are dealt into
+ * blocks in the same way, and a pile has pairs of one block of words and one of contexts, whose rows stay
+ * in the processor's cache as long as it is trained: out of memory, rows took longer than their steps.
+ * Piles are shuffled once each, and come in another order in every epoch. */
 #include "train/cooccur_impl.h"
 
 #include "train/state_impl.h"
@@ -20,6 +22,9 @@ enum {
     THREADS_MOST = 64,
     PILE_PAIRS = 1 << 15,
     PILES_MOST = 4096,
+    BLOCKS_MOST = 64,
+    CACHE_BYTES = 1 << 20,
+    COUNTED_BITS = 10,
     PILES_A_ROUND = 32,
     OPTIONS_BYTES = 400
 };
@@ -29,18 +34,26 @@ enum {
 #define MEMORY_DEFAULT ((size_t)1 << 30)
 #define MEMORY_LEAST ((size_t)1 << 20)
 
+/* What a count comes to; 0 where nothing is known yet. */
+typedef struct counted {
+    double count;
+    float log_count, weight;
+} counted;
+
 struct vecna_glove {
     vecna_glove_options options; /* defaults filled in; scratch NULL */
     vecna_allocator allocator_copy;
     const vecna_allocator *allocator;
-    size_t words, width, piles, spills;
-    vni_table values[2]; /* words, contexts: rows of (value, sum of squares), 2 * width floats */
+    size_t words, width, spills;
+    size_t blocks, chances, piles; /* a heap has piles = blocks * blocks * chances */
+    vni_table values[2];           /* words, contexts: rows of (value, root), 2 * width floats */
     vni_store store;
     vni_pair *pairs;
     uint64_t pair_count;
     uint64_t *starts; /* (groups * groups * piles + 1) into pairs */
     uint32_t *order;  /* (groups * groups, piles) of this epoch */
     double *costs;    /* (threads) of this epoch */
+    counted counted[1 << COUNTED_BITS];
     uint64_t fingerprint;
     size_t epoch, turn, slice; /* next to train: `slice` of the heaps of `turn` */
     uint64_t done;             /* pairs trained */
@@ -75,12 +88,16 @@ static vecna_status complete(vecna_glove_options *o, vecna_error *err) {
 
 /* ---- heaps and piles ------------------------------------------------------------------------- */
 
-/* The pile of a pair. Words are dealt to groups one after the other, so that groups weigh the same. */
+/* The pile of a pair. Words are dealt to groups and blocks one after the other, so that they weigh the
+ * same. */
 static size_t pile_of(const vecna_glove *model, int32_t word, int32_t context) {
-    size_t groups = model->options.threads;
-    size_t heap = (size_t)word % groups * groups + (size_t)context % groups;
+    uint32_t groups = (uint32_t)model->options.threads, blocks = (uint32_t)model->blocks;
+    uint32_t row = (uint32_t)word, column = (uint32_t)context; /* they divide faster */
+    size_t heap = (size_t)(row % groups) * groups + column % groups;
+    size_t block = (size_t)(row / groups % blocks) * blocks + column / groups % blocks;
     uint64_t state = model->options.seed ^ ((uint64_t)(uint32_t)word << 32 | (uint32_t)context);
-    return heap * model->piles + (size_t)(vni_draw(&state) % model->piles);
+    return heap * model->piles + block * model->chances +
+           (size_t)((vni_draw(&state) >> 32) * model->chances >> 32);
 }
 
 static void count_pair(void *user, int32_t word, int32_t context, double count) {
@@ -97,11 +114,25 @@ static void size_pile(void *user, int32_t word, int32_t context, double count) {
     model->starts[pile_of(model, word, context) + 1]++;
 }
 
+/* Most counts are among few: of words that stood together once, 1, 1/2, 1/3 and so on. */
+static const counted *weigh(vecna_glove *model, double count) {
+    uint64_t bits;
+    counted *known;
+    memcpy(&bits, &count, sizeof bits);
+    known = &model->counted[bits * 0x9e3779b97f4a7c15u >> (64 - COUNTED_BITS)];
+    if (known->count != count) {
+        double share = count / model->options.x_max;
+        known->count = count;
+        known->log_count = (float)log(count);
+        known->weight = share < 1 ? (float)pow(share, model->options.alpha) : 1.0f;
+    }
+    return known;
+}
+
 static void place_pair(void *user, int32_t word, int32_t context, double count) {
     vecna_glove *model = user;
-    double share = count / model->options.x_max;
-    vni_pair pair = {word, context, (float)log(count),
-                     share < 1 ? (float)pow(share, model->options.alpha) : 1.0f};
+    const counted *known = weigh(model, count);
+    vni_pair pair = {word, context, known->log_count, known->weight};
     /* starts[p] moves up to starts[p + 1] and is set back afterwards */
     model->pairs[model->starts[pile_of(model, word, context)]++] = pair;
 }
@@ -120,6 +151,20 @@ static void shuffle_piles(vecna_glove *model, size_t piles) {
     }
 }
 
+/* As many blocks that the rows of two lie in a processor's second cache, and piles of any size. */
+static void size_piles(vecna_glove *model, size_t heaps) {
+    const size_t fit = CACHE_BYTES / (4 * model->width * sizeof(float));
+    const size_t group = (model->words + model->options.threads - 1) / model->options.threads;
+    const uint64_t pairs = model->pair_count / heaps;
+    size_t blocks = (group + fit - 1) / (fit ? fit : 1);
+    model->blocks = blocks < 1 ? 1 : blocks > BLOCKS_MOST ? BLOCKS_MOST : blocks;
+    blocks = model->blocks * model->blocks;
+    model->chances = (size_t)(pairs / blocks / PILE_PAIRS) + 1;
+    if (model->chances * blocks > PILES_MOST)
+        model->chances = PILES_MOST / blocks;
+    model->piles = blocks * model->chances;
+}
+
 static vecna_status deal_pairs(vecna_glove *model, vni_cooccur *counts, vecna_error *err) {
     size_t heaps = model->options.threads * model->options.threads, piles;
     vecna_status status = vni_cooccur_visit(counts, count_pair, model, err);
@@ -130,8 +175,7 @@ static vecna_status deal_pairs(vecna_glove *model, vni_cooccur *counts, vecna_er
     if (model->pair_count > SIZE_MAX / sizeof *model->pairs)
         return vecna_error_set(err, VECNA_ERR_OVERFLOW, -1, "%" PRIu64 " pairs are too many",
                                model->pair_count);
-    model->piles = (size_t)(model->pair_count / heaps / PILE_PAIRS) + 1;
-    model->piles = model->piles < PILES_MOST ? model->piles : PILES_MOST;
+    size_piles(model, heaps);
     piles = heaps * model->piles;
     model->starts = vecna_allocate_zero(model->allocator, piles + 1, sizeof *model->starts);
     model->order = vecna_allocate(model->allocator, piles, sizeof *model->order);
@@ -390,7 +434,7 @@ typedef struct glove_progress {
 static void describe(const vecna_glove *model, char *out) {
     const vecna_glove_options *o = &model->options;
     snprintf(out, OPTIONS_BYTES,
-             "glove dim=%zu window=%zu asymmetric=%d flat=%d x_max=%.9g alpha=%.9g rate=%.9g "
+             "glove 2 dim=%zu window=%zu asymmetric=%d flat=%d x_max=%.9g alpha=%.9g rate=%.9g "
              "epochs=%zu threads=%zu memory=%zu seed=%" PRIu64 " text=%016" PRIx64,
              o->dim, o->window, o->asymmetric != 0, o->flat != 0, o->x_max, o->alpha, o->rate,
              o->epochs, o->threads, o->memory_bytes, o->seed, model->fingerprint);

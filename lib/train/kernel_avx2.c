@@ -23,11 +23,13 @@
 #define SUB _mm256_sub_ps
 #define MUL _mm256_mul_ps
 #define FMA _mm256_fmadd_ps
-#define MIN _mm256_min_ps
-#define MAX _mm256_max_ps
-#define GUESS_ROOT(x)                                                                              \
-    _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x5f375a86),                            \
-                                         _mm256_srli_epi32(_mm256_castps_si256(x), 1)))
+#define DIV _mm256_div_ps
+#define ROOT _mm256_sqrt_ps
+#define AND _mm256_and_ps
+#define OR _mm256_or_ps
+#define ABS_MOST avx2_abs_most
+#define ABOVE(a, b) (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0)
+#define SUM avx2_sum_of
 #define SUMS4 avx2_sums4
 #define EIGHT __m256
 #define EIGHT_SET1 _mm256_set1_ps
@@ -37,6 +39,17 @@
 KERNEL static inline __m128 avx2_sums4(__m256 a, __m256 b, __m256 c, __m256 d) {
     __m256 all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
     return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+}
+
+KERNEL static inline __m256 avx2_abs_most(__m256 a, __m256 b) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return _mm256_max_ps(_mm256_andnot_ps(sign, a), _mm256_andnot_ps(sign, b));
+}
+
+KERNEL static inline float avx2_sum_of(__m256 a) {
+    __m128 rest = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    rest = _mm_add_ps(rest, _mm_movehl_ps(rest, rest));
+    return _mm_cvtss_f32(_mm_add_ss(rest, _mm_movehdup_ps(rest)));
 }
 
 #include "train/kernel_eight.h"

@@ -24,11 +24,13 @@
 #define SUB _mm512_sub_ps
 #define MUL _mm512_mul_ps
 #define FMA _mm512_fmadd_ps
-#define MIN _mm512_min_ps
-#define MAX _mm512_max_ps
-#define GUESS_ROOT(x)                                                                              \
-    _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f375a86),                            \
-                                         _mm512_srli_epi32(_mm512_castps_si512(x), 1)))
+#define DIV _mm512_div_ps
+#define ROOT _mm512_sqrt_ps
+#define AND _mm512_and_ps
+#define OR _mm512_or_ps
+#define ABS_MOST(a, b) _mm512_range_ps(a, b, 0xB)
+#define ABOVE(a, b) (_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0)
+#define SUM avx512_sum_of
 #define SUMS4 avx512_sums4
 #define EIGHT __m256
 #define EIGHT_SET1 _mm256_set1_ps
@@ -43,6 +45,13 @@ KERNEL static inline __m128 avx512_sums4(__m512 a, __m512 b, __m512 c, __m512 d)
     __m512 ac = avx512_fold(a, c), bd = avx512_fold(b, d), all = avx512_fold(ac, bd);
     __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
     return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+}
+
+KERNEL static inline float avx512_sum_of(__m512 a) {
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 rest = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    rest = _mm_add_ps(rest, _mm_movehl_ps(rest, rest));
+    return _mm_cvtss_f32(_mm_add_ss(rest, _mm_movehdup_ps(rest)));
 }
 
 #include "train/kernel_eight.h"

@@ -3,7 +3,8 @@
  *   VECTOR, LANES   a vector of floats and how many it holds (16 or 8)
  *   LOAD STORE SET1 ZERO ADD SUB MUL, FMA(a, b, c) = a * b + c; EIGHT and EIGHT_* for eight floats
  *   SUMS4(a, b, c, d)  an __m128 of the four vectors' sums
- *   MIN MAX, GUESS_ROOT(x)  1 / sqrt(x) within a few per cent
+ *   SUM(a)          the sum of a vector; ABS_MOST(a, b) the larger ones of both's absolute values
+ *   AND OR of bits, DIV, ROOT(a), ABOVE(a, b) whether any a is above its b
  *   COLUMNS         vectors of a row that fit into the registers twice over; LAST_COLUMNS the cases
  *                   COLUMNS_CASE(4) and so on below it
  *   DOT_OUTPUTS     outputs whose products with four inputs fit into the registers
@@ -298,60 +299,86 @@ KERNEL static void NAME(gather)(float *out, const float *row, const float *base,
     }
 }
 
-/* 1 / sqrt(x) within 5e-6 relative: a first guess from the bits, two steps of Newton's. The same on
- * every processor, which the instruction for it is not. */
-KERNEL static inline VECTOR NAME(inverse_root)(VECTOR x) {
-    VECTOR half = MUL(x, SET1(-0.5f)), y = GUESS_ROOT(x);
-    y = MUL(y, FMA(MUL(half, y), y, SET1(1.5f)));
-    return MUL(y, FMA(MUL(half, y), y, SET1(1.5f)));
+/* One AdaGrad step of a vector along `other`: value -= g * root, and the root, 1 / sqrt of the sum of
+ * squares, becomes that of sum + g^2. A step is small beside what went before, so that a series to the
+ * third power does: within 1e-4 where `square`, g^2 / sum, is 1/16, within a rounding where it is
+ * 0.002. Nothing is divided. */
+KERNEL static inline __attribute__((always_inline)) VECTOR
+NAME(adagrad)(float *value, float *root, VECTOR x, VECTOR other, VECTOR force) {
+    VECTOR r = LOAD(root), move = MUL(MUL(force, other), r), square = MUL(move, move);
+    VECTOR loss = MUL(square, FMA(square, SET1(0.375f), SET1(-0.5f)));
+    STORE(value, SUB(x, move));
+    STORE(root, FMA(r, loss, r));
+    return square;
 }
 
-/* One AdaGrad step of a row along `other`: value -= g / sqrt(sum), sum += g^2. */
-KERNEL static inline void NAME(adagrad)(float *value, float *sum, VECTOR x, VECTOR other,
-                                        VECTOR force, VECTOR rate) {
-    VECTOR g = MAX(MIN(MUL(force, other), SET1(100.0f)), SET1(-100.0f)), squares = LOAD(sum);
-    g = MUL(g, rate);
-    STORE(value, SUB(x, MUL(g, NAME(inverse_root)(squares))));
-    STORE(sum, FMA(g, g, squares));
+/* The vector that holds the bias as well: its other is 1, its rate too, and its first steps are large. */
+KERNEL static inline __attribute__((always_inline)) void
+NAME(adagrad_last)(float *value, float *root, VECTOR x, VECTOR other, VECTOR force) {
+    VECTOR r = LOAD(root), square = NAME(adagrad)(value, root, x, other, force);
+    if (ABOVE(square, SET1(VNI_GLOVE_SMALL * VNI_GLOVE_SMALL)))
+        STORE(root, DIV(r, ROOT(ADD(square, SET1(1.0f)))));
 }
 
+/* The vector with the bias is loaded once. Whether any step is large is asked of the largest value. */
 KERNEL static double NAME(glove)(const vni_pairs *work) {
     enum { AHEAD = 4 };
-    size_t width = work->width, dim = work->dim;
-    VECTOR rate = SET1(work->rate);
+    const size_t width = work->width, last = work->dim / LANES * LANES;
+    const float limit = vni_glove_limit(work->rate);
+    float lanes[4][VNI_LANES] __attribute__((aligned(64))) = {{0}};
+    VECTOR keep, bias, one, rates;
     double cost = 0;
+    for (size_t i = 0; i < VNI_LANES; i++) {
+        int is_bias = i == work->dim % LANES;
+        lanes[0][i] = vni_float_of_bits(is_bias ? 0 : UINT32_MAX);
+        lanes[1][i] = vni_float_of_bits(is_bias ? UINT32_MAX : 0);
+        lanes[2][i] = is_bias ? 1.0f : 0.0f;
+        lanes[3][i] = is_bias ? 1 : work->rate;
+    }
+    keep = LOAD(lanes[0]);
+    bias = LOAD(lanes[1]);
+    one = LOAD(lanes[2]);
+    rates = LOAD(lanes[3]);
     for (size_t i = 0; i < work->count; i++) {
         const vni_pair *pair = &work->pairs[i];
         float *w = work->words + (size_t)pair->word * 2 * width;
         float *c = work->contexts + (size_t)pair->context * 2 * width;
-        VECTOR sum = ZERO, force;
-        float bias_w = w[dim], bias_c = c[dim], difference, push;
-        float square_w = w[width + dim], square_c = c[width + dim];
+        VECTOR x = LOAD(w + last), y = LOAD(c + last), force;
+        VECTOR kept_x = AND(x, keep), kept_y = AND(y, keep), most = ABS_MOST(kept_x, kept_y);
+        VECTOR sum = FMA(x, OR(kept_y, one), AND(y, bias)), sum_2 = ZERO;
+        float difference, push;
         if (i + AHEAD < work->count) {
-            const float *next_w = work->words + (size_t)pair[AHEAD].word * 2 * width;
             const float *next_c = work->contexts + (size_t)pair[AHEAD].context * 2 * width;
+            const float *next_w = work->words + (size_t)pair[AHEAD].word * 2 * width;
             for (size_t at = 0; at < 2 * width; at += 16) {
-                __builtin_prefetch(next_w + at, 1, 3);
                 __builtin_prefetch(next_c + at, 1, 3);
+                __builtin_prefetch(next_w + at, 1, 3);
             }
         }
-        w[dim] = c[dim] = 0; /* biases stand apart from the product */
-        for (size_t at = 0; at < width; at += LANES)
-            sum = FMA(LOAD(w + at), LOAD(c + at), sum);
-        difference =
-            _mm_cvtss_f32(SUMS4(sum, ZERO, ZERO, ZERO)) + bias_w + bias_c - pair->log_count;
+#pragma GCC unroll 6
+        for (size_t at = 0; at < last; at += LANES) {
+            VECTOR a = LOAD(w + at), b = LOAD(c + at), before = sum_2;
+            most = ABS_MOST(ABS_MOST(most, a), b);
+            sum_2 = FMA(a, b, sum);
+            sum = before;
+        }
+        difference = SUM(ADD(sum, sum_2)) - pair->log_count;
         push = pair->weight * difference;
         cost += 0.5 * (double)push * (double)difference;
-        force = SET1(push);
-        for (size_t at = 0; at < width; at += LANES) {
-            VECTOR x = LOAD(w + at), y = LOAD(c + at);
-            NAME(adagrad)(w + at, w + width + at, x, y, force, rate);
-            NAME(adagrad)(c + at, c + width + at, y, x, force, rate);
+        force = SET1(push * work->rate);
+        if (ABOVE(ABS_MOST(MUL(most, force), ZERO), SET1(limit))) {
+            vni_glove_plain(w, c, work->dim, width, push, work->rate);
+            continue;
         }
-        w[dim] = bias_w - push / sqrtf(square_w);
-        c[dim] = bias_c - push / sqrtf(square_c);
-        w[width + dim] = square_w + push * push;
-        c[width + dim] = square_c + push * push;
+#pragma GCC unroll 6
+        for (size_t at = 0; at < last; at += LANES) {
+            VECTOR a = LOAD(w + at), b = LOAD(c + at);
+            NAME(adagrad)(w + at, w + width + at, a, b, force);
+            NAME(adagrad)(c + at, c + width + at, b, a, force);
+        }
+        force = MUL(SET1(push), rates);
+        NAME(adagrad_last)(w + last, w + width + last, x, OR(kept_y, one), force);
+        NAME(adagrad_last)(c + last, c + width + last, y, OR(kept_x, one), force);
     }
     return cost;
 }

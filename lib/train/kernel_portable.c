@@ -86,11 +86,27 @@ static void portable_gather(float *out, const float *row, const float *base, flo
         out[at] += (row[at] - base[at]) * scale;
 }
 
-static void adagrad(float *value, float *sum, float x, float other, float force, float rate) {
-    float g = force * other;
-    g = (g > 100 ? 100 : g < -100 ? -100 : g) * rate;
-    *value = x - g / sqrtf(*sum);
-    *sum += g * g;
+float vni_glove_limit(float rate) {
+    return 100 * rate < VNI_GLOVE_SMALL ? 100 * rate : VNI_GLOVE_SMALL;
+}
+
+/* value -= g / sqrt(sum), sum += g^2, where root is 1 / sqrt(sum). */
+static void adagrad(float *value, float *root, float x, float g) {
+    float move = g * *root;
+    *value = x - move;
+    *root = *root / sqrtf(1 + move * move);
+}
+
+void vni_glove_plain(float *w, float *c, size_t dim, size_t width, float push, float rate) {
+    for (size_t at = 0; at < dim; at++) {
+        float x = w[at], y = c[at], for_x = push * y, for_y = push * x;
+        for_x = for_x > 100 ? 100 : for_x < -100 ? -100 : for_x;
+        for_y = for_y > 100 ? 100 : for_y < -100 ? -100 : for_y;
+        adagrad(w + at, w + width + at, x, for_x * rate);
+        adagrad(c + at, c + width + at, y, for_y * rate);
+    }
+    adagrad(w + dim, w + width + dim, w[dim], push);
+    adagrad(c + dim, c + width + dim, c[dim], push);
 }
 
 static double portable_glove(const vni_pairs *work) {
@@ -103,17 +119,11 @@ static double portable_glove(const vni_pairs *work) {
         float bias_w = w[dim], bias_c = c[dim], difference, push;
         w[dim] = c[dim] = 0; /* biases stand apart from the product */
         difference = product(w, c, width) + bias_w + bias_c - pair->log_count;
+        w[dim] = bias_w;
+        c[dim] = bias_c;
         push = pair->weight * difference;
         cost += 0.5 * (double)push * (double)difference;
-        for (size_t at = 0; at < dim; at++) {
-            float x = w[at], y = c[at];
-            adagrad(w + at, w + width + at, x, y, push, work->rate);
-            adagrad(c + at, c + width + at, y, x, push, work->rate);
-        }
-        w[dim] = bias_w - push / sqrtf(w[width + dim]);
-        c[dim] = bias_c - push / sqrtf(c[width + dim]);
-        w[width + dim] += push * push;
-        c[width + dim] += push * push;
+        vni_glove_plain(w, c, dim, width, push, work->rate);
     }
     return cost;
 }

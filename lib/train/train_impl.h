@@ -55,7 +55,7 @@ typedef struct vni_pair {
 } vni_pair;
 
 /* Pairs to train one after the other by GloVe's AdaGrad. A row is dim floats, its bias, and zeros up to
- * width; behind it as many sums of squares. */
+ * width; behind it as many roots, 1 / sqrt(1 + the sum of squares). */
 typedef struct vni_pairs {
     const vni_pair *pairs;
     size_t count;
@@ -63,6 +63,12 @@ typedef struct vni_pairs {
     size_t dim, width;       /* width a multiple of VNI_LANES above dim */
     float rate;
 } vni_pairs;
+
+/* A step that moves no value by more than this without its root, and is clipped nowhere, is small: kernels
+ * take it in their own way. Others are taken by vni_glove_plain, one number after the other. */
+#define VNI_GLOVE_SMALL 0.25f
+float vni_glove_limit(float rate);
+void vni_glove_plain(float *w, float *c, size_t dim, size_t width, float push, float rate);
 
 typedef struct vni_train_kernels {
     const char *name;
