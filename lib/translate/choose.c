@@ -9,11 +9,11 @@
  * (docs/translators.md). So one recipe stands for each role unless the evidence against it is
  * strong. For documents it is the blend of 0.6 rotation and ridge with lambda by held-out cosine,
  * against four standard errors of the paired difference. For queries it is the plain rotation about
- * half of both means, since queries lie elsewhere than documents and nobody knows where; only what
- * keeps an unscaled rotation may take its place, against one standard error and 0.01: with many pairs
- * the error is so small that regression always looks better to held-out rows, and judged queries lose
- * by it. Every method may when a sample of queries asks, or when regression finds held-out rows nearly
- * whole: then there is little that queries could miss. */
+ * half of both means, since queries lie elsewhere than documents and nobody knows where. What may take
+ * its place is asked of rows that lie elsewhere too: whole kinds of rows are held out (choose_kinds.c), and
+ * choose another share of the means against one standard error, or a blend with ridge that keeps the
+ * rotation unscaled against one and 0.005. Every method may when a sample of queries asks, or when
+ * regression finds held-out rows nearly whole: then there is little that queries could miss. */
 #include "translate/choose_impl.h"
 
 #include <math.h>
@@ -23,6 +23,7 @@ enum { ROWS_ALONE = 16 /* with a prior: fewer own pairs choose nothing */ };
 
 static const vni_evidence for_documents = {4, 0};
 static const vni_evidence for_queries = {1, 0.01};
+static const vni_evidence for_kinds = {1, 0.005};
 static const vni_evidence for_shares = {2, 0};  /* of a blend: its kind is settled */
 static const vni_evidence for_numbers = {1, 0}; /* only a method's numbers are chosen */
 static const vni_evidence for_nothing = {HUGE_VAL, HUGE_VAL};
@@ -175,10 +176,10 @@ static vecna_status compare_methods(vni_comparison *c, double lambda, const vni_
     return status;
 }
 
-/* Queries of which nothing is known: held-out rows ask in their place, and say how much of the means
- * and of the rotation is safe, no more. */
+/* Queries of which nothing is known: kinds of rows that the maps have not seen ask in their place. */
 static vecna_status compare_for_unseen(vni_comparison *c, double lambda, int decides,
                                        size_t *chosen, vecna_error *err) {
+    static const double means[] = {0.75, 0.5, 0.25};
     static const double shares[] = {0.8, 0.6, 0.4};
     const size_t whole = c->candidate_count;
     vecna_recipe recipe = {.method = VECNA_METHOD_PROCRUSTES};
@@ -186,13 +187,15 @@ static vecna_status compare_for_unseen(vni_comparison *c, double lambda, int dec
     if (!status && is_one_geometry(c, chosen)) {
         return VECNA_OK;
     }
-    recipe.means = 0.5;
-    status = status ? status : vni_choose_try(c, recipe, err);
+    for (size_t i = 0; i < sizeof means / sizeof *means && !status; i++) {
+        recipe.means = means[i];
+        status = vni_choose_try(c, recipe, err);
+    }
     if (status) {
         return status;
     }
     const size_t standing =
-        vni_choose_settle(c, whole + 1, whole, decides ? &for_queries : &for_nothing);
+        vni_choose_settle(c, whole + 2, whole, decides ? &for_numbers : &for_nothing);
     const size_t blends = c->candidate_count;
     recipe = (vecna_recipe){.method = VECNA_METHOD_BLEND_PLAIN,
                             .lambda = lambda,
@@ -202,7 +205,7 @@ static vecna_status compare_for_unseen(vni_comparison *c, double lambda, int dec
         status = vni_choose_try(c, recipe, err);
     }
     if (!status) {
-        *chosen = vni_choose_settle(c, standing, blends, decides ? &for_queries : &for_nothing);
+        *chosen = vni_choose_settle(c, standing, blends, decides ? &for_kinds : &for_nothing);
     }
     return status;
 }
@@ -311,6 +314,9 @@ vecna_status vni_choose(const vni_fit *fit, vni_moments *moments, const size_t *
     c->dim = fit->pairs.target.dim;
     c->remembers = vni_choose_remembers(fit, count);
     c->fold_limit = finally ? VNI_CHOOSE_FOLDS : VNI_CHOOSE_FOLDS_IN_REPORT;
+    c->kinds = fit->options->role == VECNA_ROLE_QUERY &&
+               fit->options->recipe.method == VECNA_METHOD_AUTO &&
+               fit->query_select_count < VNI_CHOOSE_QUERIES_LEAST;
     vecna_status status = vni_comparison_new(c, moments, rows, count, err);
     status = status ? status : compare_all(c, &chosen, err);
     if (status) {

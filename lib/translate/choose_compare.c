@@ -134,6 +134,7 @@ static vecna_status hold_out_folds(vni_comparison *c, vni_moments *moments, cons
     size_t wanted = (ROWS_COMPARED + per_fold) / (per_fold ? per_fold : 1);
     size_t folds = wanted < split.folds ? wanted : split.folds;
     folds = folds < c->fold_limit ? folds : c->fold_limit;
+    folds = c->kinds ? split.folds : folds; /* every kind */
     status = VECNA_ERR_MEMORY;
     c->rows = vecna_allocate(c->allocator, count, sizeof *c->rows);
     if (!c->rows) {
@@ -147,9 +148,9 @@ static vecna_status hold_out_folds(vni_comparison *c, vni_moments *moments, cons
                                  count);
         goto done;
     }
-    status = VECNA_OK;
+    status = c->kinds ? vni_choose_kinds(fit, &split, err) : VECNA_OK;
     for (size_t f = 0; f < folds && !status; f++) {
-        vni_held *h = &c->folds[f];
+        vni_held *h = &c->folds[c->fold_count];
         size_t most = (ROWS_COMPARED + folds - 1) / folds;
         h->rows = c->rows + c->count;
         h->first = c->count;
@@ -157,6 +158,9 @@ static vecna_status hold_out_folds(vni_comparison *c, vni_moments *moments, cons
             if (split.fold[split.order[i]] == f) {
                 h->rows[h->count++] = split.order[i];
             }
+        }
+        if (h->count == 0) { /* a kind of which duplicates have taken all rows */
+            continue;
         }
         c->count += h->count;
         status = hold_out(c, moments, &split, f, h, err);

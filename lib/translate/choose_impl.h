@@ -38,6 +38,7 @@ typedef struct vni_comparison {
     const vecna_allocator *allocator;
     vni_held folds[VNI_CHOOSE_FOLDS];
     size_t fold_limit; /* most that are held out */
+    int kinds;         /* folds are kinds of rows, not a draw of them (choose_kinds.c) */
     size_t fold_count;
     size_t *rows; /* (count) compared rows, fold by fold */
     size_t count;
@@ -66,8 +67,8 @@ typedef struct vni_evidence {
     double least;
 } vni_evidence;
 
-/* choose_compare.c. Hold out rows and ask the questions of c->fit; fit, allocator, dim, remembers and
- * fold_limit are set. _free in any case. */
+/* choose_compare.c. Hold out rows and ask the questions of c->fit; fit, allocator, dim, remembers, kinds
+ * and fold_limit are set. _free in any case. */
 VECNA_CHECK vecna_status vni_comparison_new(vni_comparison *c, vni_moments *moments,
                                             const size_t *rows, size_t count, vecna_error *err);
 void vni_comparison_free(vni_comparison *c);
@@ -80,6 +81,10 @@ VECNA_CHECK vecna_status vni_choose_try(vni_comparison *c, vecna_recipe recipe, 
  * evidence by most, or the standing one. */
 size_t vni_choose_settle(vni_comparison *c, size_t standing, size_t first,
                          const vni_evidence *needed);
+
+/* choose_kinds.c. Folds of alike rows in place of the drawn ones; left as they are when the rows have no
+ * kinds to tell apart. */
+VECNA_CHECK vecna_status vni_choose_kinds(const vni_fit *fit, vni_split *split, vecna_error *err);
 
 /* choose_prior.c. The recipe that stands, with numbers that suit any prior; and the weight of best retrieval
  * on held-out own pairs, against two standard errors of the gain. */
