@@ -12,7 +12,7 @@
  * half of both means, since queries lie elsewhere than documents and nobody knows where. What may take
  * its place is asked of rows that lie elsewhere too: whole kinds of rows are held out (choose_kinds.c), and
  * choose another share of the means against one standard error, or a blend with ridge that keeps the
- * rotation unscaled against one and 0.005. Every method may when a sample of queries asks, or when
+ * rotation unscaled against one and 0.01. Every method may when a sample of queries asks, or when
  * regression finds held-out rows nearly whole: then there is little that queries could miss. */
 #include "translate/choose_impl.h"
 
@@ -23,7 +23,6 @@ enum { ROWS_ALONE = 16 /* with a prior: fewer own pairs choose nothing */ };
 
 static const vni_evidence for_documents = {4, 0};
 static const vni_evidence for_queries = {1, 0.01};
-static const vni_evidence for_kinds = {1, 0.005};
 static const vni_evidence for_shares = {2, 0};  /* of a blend: its kind is settled */
 static const vni_evidence for_numbers = {1, 0}; /* only a method's numbers are chosen */
 static const vni_evidence for_nothing = {HUGE_VAL, HUGE_VAL};
@@ -205,7 +204,7 @@ static vecna_status compare_for_unseen(vni_comparison *c, double lambda, int dec
         status = vni_choose_try(c, recipe, err);
     }
     if (!status) {
-        *chosen = vni_choose_settle(c, standing, blends, decides ? &for_kinds : &for_nothing);
+        *chosen = vni_choose_settle(c, standing, blends, decides ? &for_queries : &for_nothing);
     }
     return status;
 }
