@@ -31,6 +31,8 @@
 #define ABOVE(a, b) (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0)
 #define SUM avx2_sum_of
 #define SUMS4 avx2_sums4
+#define VECTOR_GAINS avx2_eight_gains
+#define TWO(a) _mm256_set1_ps(*(a))
 #define EIGHT __m256
 #define EIGHT_SET1 _mm256_set1_ps
 #define EIGHT_LOAD _mm256_load_ps
@@ -52,7 +54,14 @@ KERNEL static inline float avx2_sum_of(__m256 a) {
     return _mm_cvtss_f32(_mm_add_ss(rest, _mm_movehdup_ps(rest)));
 }
 
-#include "train/kernel_eight.h"
+#define GAINS NAME(eight_gains)
+#define GAIN_VECTOR __m256
+#define G(op) _mm256_##op##_ps
+#define G_BITS(op) _mm256_##op##_epi32
+#define G_ROUND(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define G_WHOLE _mm256_cvtps_epi32
+#define G_FLOATS _mm256_castsi256_ps
+#include "train/kernel_gains.h"
 
 #include "train/kernel_body.h"
 

@@ -32,6 +32,8 @@
 #define ABOVE(a, b) (_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0)
 #define SUM avx512_sum_of
 #define SUMS4 avx512_sums4
+#define VECTOR_GAINS avx512_vector_gains
+#define TWO avx512_two
 #define EIGHT __m256
 #define EIGHT_SET1 _mm256_set1_ps
 #define EIGHT_LOAD _mm256_load_ps
@@ -54,7 +56,28 @@ KERNEL static inline float avx512_sum_of(__m512 a) {
     return _mm_cvtss_f32(_mm_add_ss(rest, _mm_movehdup_ps(rest)));
 }
 
-#include "train/kernel_eight.h"
+#define GAINS NAME(eight_gains)
+#define GAIN_VECTOR __m256
+#define G(op) _mm256_##op##_ps
+#define G_BITS(op) _mm256_##op##_epi32
+#define G_ROUND(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define G_WHOLE _mm256_cvtps_epi32
+#define G_FLOATS _mm256_castsi256_ps
+#include "train/kernel_gains.h"
+
+#define GAINS avx512_vector_gains
+#define GAIN_VECTOR __m512
+#define G(op) _mm512_##op##_ps
+#define G_BITS(op) _mm512_##op##_epi32
+#define G_ROUND(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define G_WHOLE _mm512_cvtps_epi32
+#define G_FLOATS _mm512_castsi512_ps
+#include "train/kernel_gains.h"
+
+/* Eight times one number, eight times the next. */
+KERNEL static inline __m512 avx512_two(const float *numbers) {
+    return _mm512_insertf32x8(_mm512_set1_ps(numbers[0]), _mm256_set1_ps(numbers[1]), 1);
+}
 
 #include "train/kernel_body.h"
 

@@ -5,11 +5,12 @@
  *   SUMS4(a, b, c, d)  an __m128 of the four vectors' sums
  *   SUM(a)          the sum of a vector; ABS_MOST(a, b) the larger ones of both's absolute values
  *   AND OR of bits, DIV, ROOT(a), ABOVE(a, b) whether any a is above its b
+ *   VECTOR_GAINS(x, label, rate) of kernel_gains.h; TWO(a)  half a vector of a[0] and half of a[1]
  *   COLUMNS         vectors of a row that fit into the registers twice over; LAST_COLUMNS the cases
  *                   COLUMNS_CASE(4) and so on below it
  *   DOT_OUTPUTS     outputs whose products with four inputs fit into the registers
  *   NAME(x)         the name of a function here
- * and includes kernel_eight.h and this. Loops with constant bounds are unrolled, so that the arrays live in registers.
+ * and includes this. Loops with constant bounds are unrolled, so that the arrays live in registers.
  *
  * A step reads each row twice: once for all products, once for both updates. In the second everything
  * of one column of vectors is done before the next column is looked at: six outputs and what becomes
@@ -47,8 +48,17 @@ NAME(products)(float *const *inputs, const size_t input_count, float *const *out
         }
     }
 #pragma GCC unroll 8
-    for (size_t j = 0; j < output_count; j++)
-        _mm_store_ps(logits + j * stride, SUMS4(sums[j][0], sums[j][1], sums[j][2], sums[j][3]));
+    for (size_t j = 0; j < output_count; j++) {
+        if (input_count > 2) {
+            _mm_store_ps(logits + j * stride,
+                         SUMS4(sums[j][0], sums[j][1], sums[j][2], sums[j][3]));
+        } else if (j % 2 == 0) { /* two outputs at a time */
+            const size_t next = j + 1 < output_count ? j + 1 : j;
+            __m128 four = SUMS4(sums[j][0], sums[j][1], sums[next][0], sums[next][1]);
+            _mm_storel_pi((__m64 *)(logits + j * stride), four);
+            _mm_storeh_pi((__m64 *)(logits + next * stride), four);
+        }
+    }
 }
 
 #define PRODUCTS(n, m)                                                                             \
@@ -174,15 +184,15 @@ KERNEL static void NAME(all_products)(const vni_step *step, size_t stride) {
     }
 }
 
-/* gains = (label - sigmoid(logit)) * rate, one output after the other, a vector of eight or sixteen
- * inputs at a time. What lies behind the last input is never read again. */
+/* gains = (label - sigmoid(logit)) * rate, a vector of inputs at a time, or all inputs of two outputs.
+ * What lies behind the last input is never read again. */
 KERNEL static void NAME(all_gains)(const vni_step *step, size_t stride) {
-    for (size_t j = 0; j < step->output_count; j++) {
-        EIGHT label = EIGHT_SET1(step->labels[j]), rate = EIGHT_SET1(step->rates[j]);
-        for (size_t i = 0; i < step->input_count; i += 8) {
-            EIGHT x = EIGHT_LOAD(step->logits + j * stride + i);
-            EIGHT_STORE(step->gains + j * stride + i, NAME(eight_gains)(x, label, rate));
-        }
+    const size_t count = step->output_count * stride;
+    for (size_t at = 0; at < count; at += LANES) {
+        const float *labels = step->labels + at / stride, *rates = step->rates + at / stride;
+        VECTOR label = stride < LANES ? TWO(labels) : SET1(*labels);
+        VECTOR rate = stride < LANES ? TWO(rates) : SET1(*rates);
+        STORE(step->gains + at, VECTOR_GAINS(LOAD(step->logits + at), label, rate));
     }
 }
 
@@ -198,7 +208,8 @@ NAME(update)(const vni_step *step, size_t group, const size_t output_count, size
         old[j] = fresh[j] = LOAD(step->outputs[group + j] + at);
     for (size_t i = 0; i < step->input_count; i++) {
         float *input = step->inputs[i] + at;
-        VECTOR x = LOAD(input), move = first ? ZERO : LOAD(step->moves + i * VNI_LANES);
+        VECTOR x = LOAD(input);
+        VECTOR move = !first ? LOAD(step->moves + i * VNI_LANES) : last ? x : ZERO;
 #pragma GCC unroll 8
         for (size_t j = 0; j < output_count; j++) {
             VECTOR g = SET1(gains[j * stride + i]);
@@ -206,7 +217,7 @@ NAME(update)(const vni_step *step, size_t group, const size_t output_count, size
             fresh[j] = FMA(g, x, fresh[j]);
         }
         if (last)
-            STORE(input, ADD(x, move));
+            STORE(input, first ? move : ADD(x, move));
         else
             STORE(step->moves + i * VNI_LANES, move);
     }

@@ -42,8 +42,8 @@ typedef struct vni_step {
     float *moves;  /* scratch: (input_count, VNI_LANES) */
 } vni_step;
 
-/* Floats from one output's logits to the next one's. A single input has them side by side; labels,
- * rates, logits and gains then have room for a multiple of 8 outputs. */
+/* Floats from one output's logits to the next one's. A single input has them side by side. Labels,
+ * rates, logits and gains have room for a multiple of 8 outputs: several are looked at together. */
 static inline size_t vni_step_stride(size_t inputs) {
     return inputs == 1 ? 1 : inputs <= 8 ? 8 : vni_padded(inputs);
 }

@@ -92,20 +92,28 @@ static void steps_of_every_shape(void **state) {
     }
 }
 
-/* A row that stands twice among the inputs moves twice. */
+/* A row that stands twice among the inputs moves twice, by few outputs or by more than one group. */
 static void an_input_given_twice(void **state) {
+    static const size_t counts[2] = {1, 8};
     (void)state;
-    for (size_t t = 0; t < TABLES; t++) {
-        float *in[2] = {inputs[0], inputs[0]}, *out[1] = {outputs[0]};
-        float label = 1, rate = 0.01f;
-        vni_step step = {in, out, &label, &rate, 2, 1, 16, logits, gains, moves};
-        if (!usable(tables[t]))
+    for (size_t t = 0; t < 2 * TABLES; t++) {
+        const vni_train_kernels *table = tables[t / 2];
+        const size_t count = counts[t % 2];
+        float *in[2] = {inputs[0], inputs[0]}, *out[8];
+        float labels[8], rates[8];
+        vni_step step = {in, out, labels, rates, 2, count, 16, logits, gains, moves};
+        if (!usable(table))
             continue;
         memset(inputs[0], 0, sizeof inputs[0]);
-        for (size_t d = 0; d < 16; d++)
-            outputs[0][d] = 1;
-        tables[t]->step(&step);
-        assert_true(fabsf(inputs[0][3] - 2 * 0.5f * 0.01f) < 1e-7f);
+        for (size_t j = 0; j < 8; j++) {
+            out[j] = outputs[j];
+            labels[j] = 1;
+            rates[j] = 0.01f;
+            for (size_t d = 0; d < 16; d++)
+                outputs[j][d] = 1;
+        }
+        table->step(&step);
+        assert_true(fabsf(inputs[0][3] - 2 * 0.5f * 0.01f * (float)count) < 1e-7f);
     }
 }
 
