@@ -261,6 +261,7 @@ int command_distill(int argc, char **argv) {
         1};
     size_t count;
     distill_job job;
+    vecna_error err;
     int status;
     memset(&job, 0, sizeof job);
     status = parse_arguments(argc, argv, &use, &job.path, &count);
@@ -277,6 +278,8 @@ int command_distill(int argc, char **argv) {
     o.asked.out = o.out;
     o.asked.call.text_field = o.input.text_field ? o.input.text_field : "text";
     o.asked.call.quiet = o.json;
+    if (embed_find_model(&o.asked.call, &err) != VECNA_OK)
+        return fail_with(&err);
     if (o.teacher[0] == '\0' && o.asked.call.model)
         o.teacher = o.asked.call.model;
     job.options = &o;

@@ -11,7 +11,8 @@ enum { FIELDS_MOST = 64 };
 typedef struct embedding {
     embed stream;
     const char *out, *id_field, *format;
-    const char *images; /* pictures instead of texts */
+    const char *images;           /* pictures instead of texts */
+    size_t zero_rows, first_zero; /* texts of which the model knows nothing */
     bool json;
 } embedding;
 
@@ -61,6 +62,15 @@ static void fields_of_object(const embedding *job, const char *line, size_t byte
     }
 }
 
+/* A static model has zeros for a text of which it knows no piece; a server never sends such a row. */
+static void note_zero_row(embedding *job, const float *row) {
+    for (size_t i = 0; i < job->stream.dim; i++)
+        if (row[i] != 0)
+            return;
+    if (job->zero_rows++ == 0)
+        job->first_zero = job->stream.line_number; /* lines read before this row's: its number */
+}
+
 /* One row from both files into the writer. */
 static vecna_status write_row(embedding *job, vecna_writer *writer, row_fields *fields,
                               float *row) {
@@ -72,6 +82,7 @@ static vecna_status write_row(embedding *job, vecna_writer *writer, row_fields *
     status = embed_next_row(&job->stream, row);
     if (status != VECNA_OK)
         return status;
+    note_zero_row(job, row);
     if (embed_next_text(&job->stream, &text, &bytes) != 1)
         return vecna_error_set(&job->stream.err, VECNA_ERR_IO, -1,
                                "%s has changed while it was read", job->stream.in);
@@ -135,6 +146,10 @@ static vecna_status write_output(embedding *job) {
 
 static int report(const embedding *job, double seconds) {
     vecna_json_writer json;
+    if (job->zero_rows)
+        note("the model knows no word of %s of the %s texts; their vectors are zero, the first is "
+             "row %zu",
+             grouped(job->zero_rows), grouped(job->stream.rows), job->first_zero);
     if (!job->json) {
         if (strcmp(job->out, "-") != 0)
             printf("%s: %s rows, %zu dimensions%s", job->out, grouped(job->stream.rows),
@@ -151,10 +166,12 @@ static int report(const embedding *job, double seconds) {
     vecna_json_write_u64(&json, job->stream.resumed);
     vecna_json_write_key(&json, "dim");
     vecna_json_write_u64(&json, job->stream.dim);
+    vecna_json_write_key(&json, "rows_zero");
+    vecna_json_write_u64(&json, job->zero_rows);
     vecna_json_write_key(&json, "seconds");
     vecna_json_write_f64(&json, seconds);
     vecna_json_write_object_end(&json);
-    return print_json(&json, stdout);
+    return print_json(&json, strcmp(job->out, "-") == 0 ? stderr : stdout); /* "-": the rows' */
 }
 
 static vecna_status run(embedding *job) {
@@ -201,8 +218,8 @@ int command_embed(int argc, char **argv) {
         {"provider", 'p', OPTION_CHOICE, &job.stream.provider, EMBED_PROVIDERS,
          "what it speaks (openai)"},
         {"model", 'm', OPTION_TEXT, &job.stream.model, "M",
-         "model to ask the server for; without --upstream a\nfile of vecna distill or vecna train "
-         "tfidf --keep\n(default: the built-in one)"},
+         "model to ask the server for (the one that it has);\nwithout --upstream a file of vecna "
+         "distill or vecna\ntrain tfidf --keep (the built-in one)"},
         {"images", 'i', OPTION_TEXT, &job.images, "WHERE",
          "pictures instead of texts, with --model of vecna\ntrain clip: a folder of .png, or a "
          ".npy "
@@ -248,6 +265,8 @@ int command_embed(int argc, char **argv) {
         return run_images(&job, started);
     if (job.stream.upstream == NULL &&
         open_model(job.stream.model, &job.stream.here, &job.stream.err) != VECNA_OK)
+        return fail_with(&job.stream.err);
+    if (embed_find_model(&job.stream, &job.stream.err) != VECNA_OK)
         return fail_with(&job.stream.err);
     job.stream.identity = embed_identity(&job.stream);
     if (!name_part(&job))

@@ -94,13 +94,20 @@ static int likely(const vni_found_model *model) {
            strstr(model->id, "gte-");
 }
 
+/* A vecna on this machine's ports is most likely one that `onboard` set up: behind itself it would change
+ * vectors twice. Whoever names it means it. */
+static bool left_out(const onboard *job, const vni_found *server) {
+    return server->is_vecna && job->urls.count == 0;
+}
+
 static size_t list_offers(const onboard *job, offer *offers, size_t most) {
     size_t count = 0;
     for (int pass = 0; pass < 2; pass++) /* those that say that they embed, first */
         for (size_t i = 0; i < job->found_count; i++)
             for (size_t j = 0; j < job->found[i].model_count && count < most; j++) {
                 vni_found_model *model = &job->found[i].models[j];
-                if (job->found[i].is_vecna || model->embeds < 0 || likely(model) != (pass == 0) ||
+                if (left_out(job, &job->found[i]) || model->embeds < 0 ||
+                    likely(model) != (pass == 0) ||
                     (job->model && strcmp(job->model, model->id) != 0))
                     continue;
                 offers[count].server = &job->found[i];
@@ -113,7 +120,13 @@ static int choose_model(onboard *job, vecna_error *err) {
     offer offers[256];
     size_t count = list_offers(job, offers, 256), picked = 0;
     char answer[ANSWER_BYTES];
-    if (count == 0 && job->model)
+    for (size_t i = 0; count == 0 && i < job->found_count; i++)
+        if (left_out(job, &job->found[i]) && job->found[i].model_count)
+            return fail_text("only vecna itself is here, which changes vectors already: start the "
+                             "server that embeds, or, to stand behind it all the same, vecna "
+                             "onboard --url %s",
+                             job->found[i].url);
+    if (count == 0 && job->model && job->found_count)
         return fail_text("no server here has the model \"%s\"; vecna models lists what there is",
                          job->model);
     if (count == 0)
@@ -311,8 +324,6 @@ static int write_and_test(onboard *job) {
     char path[4096];
     FILE *file;
     int status;
-    if (!job->force && access(job->out, F_OK) == 0)
-        return fail_text("%s exists; --force replaces it, -o FILE writes another", job->out);
     if ((size_t)snprintf(path, sizeof path, "%s.new-%ld", job->out, (long)getpid()) >= sizeof path)
         return fail_text("the name %.60s... is too long", job->out);
     file = fopen(path, "w");
@@ -396,6 +407,10 @@ int command_onboard(int argc, char **argv) {
         return status;
     if (job.map && job.dim)
         return usage_error(&use, "--dim and --map exclude each other: a map has its dimension");
+    if (!job.force && access(job.out, F_OK) == 0) /* before any question is asked */
+        return fail_text("%s exists; --force replaces it, -o FILE writes another", job.out);
+    if (check_writable(job.out, &err) != VECNA_OK)
+        return fail_with(&err);
     status = find_servers(&job, &err);
     if (status == EXIT_DONE)
         status = choose_model(&job, &err);

@@ -33,6 +33,7 @@ static vecna_status text_of_object(embed *job, const char *line, size_t bytes, s
     vecna_json_token token;
     vecna_error err;
     vecna_status status;
+    bool found = false;
     vecna_json_init(&json, line, bytes, 0);
     status = vecna_json_next(&json, &token, &err);
     if (status == VECNA_OK && token.kind != VECNA_JSON_OBJECT_BEGIN)
@@ -44,7 +45,7 @@ static vecna_status text_of_object(embed *job, const char *line, size_t bytes, s
         status = vecna_json_next(&json, &token, &err);
         if (status != VECNA_OK)
             break;
-        if (wanted && token.kind == VECNA_JSON_STRING) {
+        if (wanted && !found && token.kind == VECNA_JSON_STRING) {
             if (token.bytes + 1 > job->text_room) {
                 char *grown = realloc(job->text, token.bytes + 1);
                 if (grown == NULL)
@@ -53,13 +54,18 @@ static vecna_status text_of_object(embed *job, const char *line, size_t bytes, s
                 job->text_room = token.bytes + 1;
             }
             *text_bytes = vecna_json_unescape(&token, job->text);
-            return VECNA_OK;
+            found = true; /* the line is read on: one that is cut off later is no row */
+            continue;
         }
         status = vecna_json_skip(&json, &token, NULL, &err);
     }
+    if (status == VECNA_OK) /* behind the object, nothing */
+        status = vecna_json_next(&json, &token, &err);
     if (status != VECNA_OK)
         return vecna_error_set(&job->err, status, (int64_t)job->line_number, "%s, line %zu: %s",
                                job->in, job->line_number, err.message);
+    if (found)
+        return VECNA_OK;
     return vecna_error_set(&job->err, VECNA_ERR_FORMAT, (int64_t)job->line_number,
                            "%s, line %zu has no text in \"%s\"; --text-field names another",
                            job->in, job->line_number, job->text_field);
@@ -319,6 +325,56 @@ static vecna_status ask_for_rest(embed *job) {
             job->rows, job->part_path);
     if (status != VECNA_OK)
         job->err = err;
+    return status;
+}
+
+/* ---- which model -------------------------------------------------------------------------------------------- */
+
+/* "a, b, c, ..." of the models that may embed; their number. */
+static size_t name_models(const vni_found *found, char *out, size_t room) {
+    size_t count = 0, used = 0;
+    for (size_t i = 0; i < found->model_count; i++) {
+        if (found->models[i].embeds < 0)
+            continue;
+        if (count < 4 && used < room) {
+            int more = snprintf(out + used, room - used, "%s%.40s", count ? ", " : "",
+                                found->models[i].id);
+            used += more > 0 ? (size_t)more : 0;
+        }
+        count++;
+    }
+    if (count > 4 && used < room)
+        snprintf(out + used, room - used, ", ...");
+    return count;
+}
+
+static const vni_found_model *first_that_embeds(const vni_found *found) {
+    for (size_t i = 0; i < found->model_count; i++)
+        if (found->models[i].embeds >= 0)
+            return &found->models[i];
+    return NULL;
+}
+
+vecna_status embed_find_model(embed *job, vecna_error *err) {
+    vni_discover_options look = {.urls = &job->upstream, .url_count = 1, .api_key = job->api_key};
+    vni_found *found = NULL;
+    size_t servers = 0, count = 0;
+    char names[240] = "";
+    vecna_status status = VECNA_OK;
+    if (job->upstream == NULL || job->model || job->provider > 1) /* openai and ollama want one */
+        return VECNA_OK;
+    status = vni_discover(&look, &found, &servers, err);
+    if (status == VECNA_OK && servers == 1)
+        count = name_models(found, names, sizeof names);
+    if (count == 1 || (count > 1 && found->is_vecna)) {
+        snprintf(job->found_model, sizeof job->found_model, "%s", first_that_embeds(found)->id);
+        job->model = job->found_model;
+    } else if (count > 1) {
+        status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                                 "%.80s has %zu models (%.100s): name one with --model",
+                                 job->upstream, count, names);
+    }
+    vni_found_free(found, servers, NULL);
     return status;
 }
 

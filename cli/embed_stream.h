@@ -24,7 +24,8 @@
 typedef struct embed {
     const char *in; /* a path, "-" for standard input; or what `input` is called */
     const char *upstream, *model, *api_key, *text_field, *prefix;
-    int provider; /* index into EMBED_PROVIDERS */
+    char found_model[128]; /* what embed_find_model took for `model` */
+    int provider;          /* index into EMBED_PROVIDERS */
     size_t batch, in_flight;
     bool fresh, quiet;
 
@@ -49,6 +50,11 @@ typedef struct embed {
     vecna_error err;
     vecna_status status;
 } embed;
+
+/* Without `model`, the one that the server lists, where it lists a single one that may embed, and a vecna's own
+ * default: OpenAI's interface wants a name. Several are an error that names them; a server without a list
+ * is asked without a name, as TEI is. To be called before embed_identity. */
+vecna_status embed_find_model(embed *job, vecna_error *err);
 
 /* What decides the vectors: a part file of another run is not gone on with. To be set before. */
 uint64_t embed_identity(const embed *job);

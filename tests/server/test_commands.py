@@ -78,10 +78,11 @@ def test_onboard_writes_what_it_tested(vecna, tmp_path):
         done = vecna("onboard", "--url", up.url, "--yes", "-o", "other.yaml", cwd=tmp_path, status=1)
         assert "nothing was written" in done.err and not (tmp_path / "other.yaml").exists()
         assert os.listdir(tmp_path) == ["vecna.yaml"]
-        assert "no server here has the model" in vecna("onboard", "--url", up.url, "--model", "x", "--yes", cwd=tmp_path, status=1).err
+        assert "no server here has the model" in vecna("onboard", "--url", up.url, "--model", "x", "--yes", "-o", "other.yaml",
+                                                               cwd=tmp_path, status=1).err
     finally:
         up.close()
-    assert "no server with an embedding model" in vecna("onboard", "--url", "http://127.0.0.1:9", "--yes", cwd=tmp_path, status=1).err
+    assert "no server with an embedding model" in vecna("onboard", "--url", "http://127.0.0.1:9", "--yes", "-o", "other.yaml", cwd=tmp_path, status=1).err
 
 
 def test_embed_keeps_rows_and_fields(vecna, tmp_path):
@@ -102,8 +103,54 @@ def test_embed_keeps_rows_and_fields(vecna, tmp_path):
         assert json.loads(piped)["text"] == "hello"
 
 
+def test_onboard_and_a_vecna(vecna, tmp_path):
+    with upstream(dim=16) as up, serving("--upstream", up.url, "--model", "m") as served:  # named: it is meant
+        done = vecna("onboard", "--url", served.url, "--dim", 32, "--yes", "--json", cwd=tmp_path).json()
+        assert done["model"] == "m" and done["source_dim"] == 16 and done["dim"] == 32
+    try:
+        with upstream(dim=16) as up, serving("--upstream", up.url, "--model", "m", "--listen", "127.0.0.1:1975"):
+            done = vecna("onboard", "--yes", "-o", "found.yaml", cwd=tmp_path, status=None)  # found: it would stand behind itself
+    except AssertionError:
+        pytest.skip("port 1975 is taken")
+    if done.status:  # another server may be on this machine
+        assert "only vecna itself is here" in done.err and "onboard --url http://127.0.0.1:" in done.err
+
+
+def test_onboard_sees_first_where_it_writes(vecna, tmp_path):
+    (tmp_path / "vecna.yaml").write_text("")
+    with upstream(dim=16) as up:
+        assert "exists; --force" in vecna("onboard", "--url", up.url, cwd=tmp_path, status=1).err
+        assert "cannot create no/x.yaml" in vecna("onboard", "--url", up.url, "-o", "no/x.yaml", cwd=tmp_path, status=1).err
+        assert not up.bodies
+
+
+def test_embed_asks_for_the_model_that_there_is(vecna, tmp_path):
+    (tmp_path / "t").write_text("a\nb\n")
+    many = {"/v1/models": (200, {"object": "list", "data": [{"id": f"m{i}", "object": "model"} for i in range(6)]})}
+    up = Listed(OPENAI, dim=16)
+    try:
+        vecna("embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--upstream", up.url)
+        assert up.bodies[-1]["model"] == "bge-m3"
+        up.listing = many
+        err = vecna("embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--upstream", up.url, status=1).err
+        assert "has 6 models (m0, m1, m2, m3, ...): name one with --model" in err
+        with serving("--upstream", up.url, "--model", "m1") as served:  # the example of --help
+            assert json.loads(vecna("embed", "-o", "-", "--out-format", "jsonl", "--upstream", served.url, stdin=b"hello\n").out)["text"] == "hello"
+    finally:
+        up.close()
+
+
+def test_embed_says_of_what_a_static_model_knows_nothing(vecna, tmp_path):
+    (tmp_path / "t").write_text("hello\n\U0001f600\n\U0001f680\n")
+    done = vecna("embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--json")
+    assert done.json()["rows_zero"] == 2 and "no word of 2 of the 3 texts" in done.err and "the first is row 1" in done.err
+    done = vecna("embed", tmp_path / "t", "-o", "-", "--out-format", "jsonl", "--json")  # rows there, the summary here
+    assert len(done.out.splitlines()) == 3 and json.loads(done.err.splitlines()[-1])["rows"] == 3
+
+
 @pytest.mark.parametrize("text,words", [("a\n\nb\n", "line 2 is empty"), ("", "no text"), ('{"text":"a"}\n{"no":1}\n', 'line 2 has no text in "text"'),
-                                        ('{"text":"a"}\n{"text":\n', "line 2"), (b"a\n\xff\n", "line 2 is not UTF-8")])
+                                        ('{"text":"a"}\n{"text":\n', "line 2"),
+                                        ('{"text":"a"}\n{"text":"b","n":1\n', "line 2"), ('{"text":"a"} b\n', "line 1"), (b"a\n\xff\n", "line 2 is not UTF-8")])
 def test_embed_names_the_line(vecna, tmp_path, text, words):
     with upstream(dim=16) as up:
         (tmp_path / "t").write_bytes(text if isinstance(text, bytes) else text.encode())
