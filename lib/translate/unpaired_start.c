@@ -174,24 +174,42 @@ static size_t keep_runs(starting *s) {
 }
 
 /* Similarities of rows to the kept centres about their means over rows, at length 1. */
-static void profile(const starting *s, vecna_view rows, const float *centres, vecna_matrix out) {
-    const size_t n = s->groups;
-    size_t column = 0;
-    for (size_t run = 0; run < RUNS; run++) {
-        for (size_t k = 0; k < n && s->kept[run]; k++, column++) {
-            const float *centre = centres + (run * n + k) * rows.dim;
-            double mean = 0;
-            for (size_t i = 0; i < rows.rows; i++) {
-                const double like = vni_dot(rows.data + i * rows.stride, centre, rows.dim);
-                out.data[i * out.stride + column] = (float)like;
-                mean += like / (double)rows.rows;
-            }
-            for (size_t i = 0; i < rows.rows; i++) {
-                out.data[i * out.stride + column] -= (float)mean;
-            }
+static vecna_status profile(const starting *s, vecna_view rows, const float *centres, size_t kept,
+                            vecna_matrix out, vecna_error *err) {
+    const size_t run_size = s->groups * rows.dim;
+    float *together = vecna_allocate(s->allocator, kept * run_size, sizeof *together);
+    double *mean = vecna_allocate_zero(s->allocator, out.dim, sizeof *mean);
+    vecna_status status = VECNA_ERR_MEMORY;
+    if (!together || !mean) {
+        vecna_error_set(err, status, -1, "no memory for profiles of %zu rows", rows.rows);
+        goto done;
+    }
+    for (size_t run = 0, at = 0; run < RUNS; run++) {
+        if (s->kept[run]) {
+            memcpy(together + at++ * run_size, centres + run * run_size,
+                   run_size * sizeof *together);
+        }
+    }
+    status = vecna_linalg_product_rows(rows, vecna_view_dense(together, out.dim, rows.dim), out,
+                                       s->pool, err);
+    if (status) {
+        goto done;
+    }
+    for (size_t i = 0; i < out.rows; i++) {
+        for (size_t j = 0; j < out.dim; j++) {
+            mean[j] += (double)out.data[i * out.stride + j] / (double)out.rows;
+        }
+    }
+    for (size_t i = 0; i < out.rows; i++) {
+        for (size_t j = 0; j < out.dim; j++) {
+            out.data[i * out.stride + j] -= (float)mean[j];
         }
     }
     vni_normalise(out, s->pool);
+done:
+    vecna_release(s->allocator, together);
+    vecna_release(s->allocator, mean);
+    return status;
 }
 
 /* cross += each asked row times the mean of the rows of likest profile. */
@@ -210,8 +228,13 @@ static vecna_status add_partners(const starting *s, size_t kept, double *cross, 
         vecna_error_set(err, status, -1, "no memory for profiles of %zu rows", s->y.rows);
         goto done;
     }
-    profile(s, asked, s->left, vecna_matrix_dense(left, asked.rows, columns));
-    profile(s, s->y, s->right, vecna_matrix_dense(right, s->y.rows, columns));
+    status = profile(s, asked, s->left, kept, vecna_matrix_dense(left, asked.rows, columns), err);
+    status = status ? status
+                    : profile(s, s->y, s->right, kept,
+                              vecna_matrix_dense(right, s->y.rows, columns), err);
+    if (status) {
+        goto done;
+    }
     status = vni_top(vecna_view_dense(right, s->y.rows, columns),
                      vecna_view_dense(left, asked.rows, columns), near, lists, s->pool,
                      s->allocator, err);
