@@ -89,12 +89,19 @@ size_t word_distance(const char *a, const char *b) {
     return row[length];
 }
 
+/* As many changes as letters turn any word into any other. */
+bool is_near_word(const char *given, const char *name) {
+    const size_t distance = word_distance(given, name);
+    return distance < 4 && distance < strlen(name) && distance < strlen(given);
+}
+
 static int unknown_option(const usage *use, const char *given) {
     const option *nearest = NULL;
-    size_t least = 4;
+    size_t least = SIZE_MAX;
     for (size_t i = 0; i < use->option_count; i++) {
         const option *one = &use->options[i];
-        if (one->kind != OPTION_GROUP && word_distance(given, one->name) < least) {
+        if (one->kind != OPTION_GROUP && is_near_word(given, one->name) &&
+            word_distance(given, one->name) < least) {
             least = word_distance(given, one->name);
             nearest = one;
         }
@@ -226,6 +233,26 @@ static int parse_option(int argc, char **argv, int *at, const usage *use) {
     return set_value(use, one, value);
 }
 
+/* The arguments that did not come, by the words of the usage line: those in capitals before the first
+ * option, bracket or bar. */
+static int missing_arguments(const usage *use, size_t found) {
+    char names[3][32];
+    size_t count = 0;
+    for (const char *at = use->line; *at && count < use->least && count < 3;) {
+        size_t bytes = strcspn(at, " \n");
+        if (strchr("-([|\n", *at))
+            break;
+        if (bytes == strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") && bytes < sizeof names[0])
+            snprintf(names[count++], sizeof names[0], "%.*s", (int)bytes, at);
+        at += bytes + strspn(at + bytes, " ");
+    }
+    if (count < use->least)
+        return usage_error(use, "arguments are missing; see --help");
+    if (count - found == 1)
+        return usage_error(use, "%s is missing", names[found]);
+    return usage_error(use, "%s and %s are missing", names[found], names[count - 1]);
+}
+
 int parse_arguments(int argc, char **argv, const usage *use, const char **positional,
                     size_t *positional_count) {
     bool options_end = false;
@@ -245,8 +272,7 @@ int parse_arguments(int argc, char **argv, const usage *use, const char **positi
         }
     }
     if (found < use->least)
-        return usage_error(use, argc == 1 ? "arguments are missing; see --help"
-                                          : "an argument is missing");
+        return missing_arguments(use, found);
     *positional_count = found;
     return -1;
 }

@@ -119,6 +119,8 @@ vecna_status check_writable(const char *path, vecna_error *err);
 
 /* How alike two words are: letters to change, add or leave out; 99 for very long ones. */
 size_t word_distance(const char *a, const char *b);
+/* Whether `given` may be `name` mistyped. */
+bool is_near_word(const char *given, const char *name);
 
 /* Prints a finished JSON value with a newline and frees the writer; returns EXIT_DONE or
  * EXIT_FAILED. */

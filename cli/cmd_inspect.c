@@ -100,6 +100,12 @@ static void print_space(const inspection *look) {
                look->match.likelihood);
 }
 
+/* Without rows that differ, or below 8 dimensions, there are no shares of variance to speak of. */
+static bool has_prefixes(const vecna_health_report *r) {
+    return r->usable > r->duplicate.count + 1 && r->dim >= 8 &&
+           r->prefix_share[VECNA_HEALTH_PREFIXES - 1] > 0;
+}
+
 static void print_report(const inspection *look) {
     const vecna_file_info *about = vecna_reader_about(look->reader);
     const vecna_health_report *r = &look->report;
@@ -116,9 +122,11 @@ static void print_report(const inspection *look) {
                r->mean_pair_cosine > 0.5 ? " (a narrow cone: raw cosines say little here)" : "");
     if (!isnan(r->effective_rank))
         printf("  effective rank    %.0f of %zu\n", r->effective_rank, r->dim);
-    printf("  Matryoshka        %s (variance in the first 1/8, 1/4, 1/2: x %.2f, x %.2f, x %.2f)\n",
-           r->matryoshka ? "looks like it: the first dimensions carry more" : "no sign of it",
-           r->prefix_share[0], r->prefix_share[1], r->prefix_share[2]);
+    if (has_prefixes(r))
+        printf("  Matryoshka        %s (variance in the first 1/8, 1/4, 1/2: x %.2f, x %.2f, x "
+               "%.2f)\n",
+               r->matryoshka ? "looks like it: the first dimensions carry more" : "no sign of it",
+               r->prefix_share[0], r->prefix_share[1], r->prefix_share[2]);
     print_fault("zero", &r->zero);
     print_fault("NaN", &r->nan);
     print_fault("infinite", &r->infinite);

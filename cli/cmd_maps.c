@@ -254,7 +254,7 @@ static int list_as_json(const map_list *list, vecna_map **maps) {
     return print_json(&json, stdout);
 }
 
-static int show_card(const map_list *list, const char *name) {
+static int show_card(const map_list *list, const char *name, bool as_json) {
     for (size_t i = 0; i < list->count; i++) {
         size_t bytes = 0;
         char *card;
@@ -264,7 +264,13 @@ static int show_card(const map_list *list, const char *name) {
         if (card == NULL)
             return fail_text("%s/%s.vecna has no card beside it; `vecna inspect` shows the map",
                              list->items[i].folder, name);
-        print_card(card, bytes);
+        if (as_json) { /* as the file has it: one object */
+            fwrite(card, 1, bytes, stdout);
+            if (bytes && card[bytes - 1] != '\n')
+                putchar('\n');
+        } else {
+            print_card(card, bytes);
+        }
         free(card);
         return EXIT_DONE;
     }
@@ -302,8 +308,8 @@ static int run_maps(map_list *list, const char *name, bool as_json) {
         return fail_text("not enough memory to list the maps");
     if (list->count > 1)
         qsort(list->items, list->count, sizeof *list->items, by_name);
-    if (name && !as_json)
-        return show_card(list, name);
+    if (name)
+        return show_card(list, name, as_json);
     maps = calloc(list->count + 1, sizeof(vecna_map *));
     if (maps == NULL)
         return fail_text("not enough memory to list the maps");
@@ -325,7 +331,8 @@ static int run_maps(map_list *list, const char *name, bool as_json) {
 int command_maps(int argc, char **argv) {
     bool as_json = false;
     const option options[] = {
-        {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object, the cards whole"},
+        {"json", 0, OPTION_FLAG, &as_json, NULL,
+         "one JSON object: the card of NAME, or all of them"},
     };
     const usage use = {
         "vecna maps [NAME] [--json]",
@@ -345,8 +352,6 @@ int command_maps(int argc, char **argv) {
     int status = parse_arguments(argc, argv, &use, paths, &count);
     if (status >= 0)
         return status;
-    if (as_json && count)
-        return usage_error(&use, "--json lists all maps with their cards; it takes no NAME");
     status = run_maps(&list, paths[0], as_json);
     free_list(&list);
     return status;

@@ -42,6 +42,7 @@ typedef struct plan_job {
     vecna_confidence_row *judged;
     size_t block_room;
     progress meter;
+    size_t unusable;  /* rows that are zero or not finite */
     double deficit;   /* of all rows */
     double retention; /* of the map, by its report; NAN: it has none */
 } plan_job;
@@ -154,6 +155,7 @@ static vecna_status visit_rows(void *user, const loaded *file, const vecna_block
         plan_row one = {first + i, usable ? job->judged[i].recall : 0,
                         usable ? job->judged[i].outside : 1};
         job->rows[first + i] = one;
+        job->unusable += !usable;
         job->deficit += 1 - (double)one.confidence;
     }
     job->meter.total = file->about.rows;
@@ -321,13 +323,16 @@ static int print_plan_json(const plan_job *job, size_t chosen, size_t outside) {
 static vecna_status judge_corpus(plan_job *job, const char *path, vecna_error *err) {
     const plan_options *o = job->options;
     vecna_format_options format = format_options(&o->input);
+    vecna_error inner;
     vecna_status status = open_map(o->map, &job->map, err);
     if (status != VECNA_OK)
         return status;
     if (vecna_map_about(job->map).verdict == VECNA_VERDICT_FAIL)
         note("%s carries the verdict FAIL; vecna inspect says why", o->map);
     job->retention = find_retention(vecna_map_report_json(job->map));
-    status = vecna_confidence_new(job->map, NULL, &job->confidence, err);
+    status = vecna_confidence_new(job->map, NULL, &job->confidence, &inner);
+    if (status != VECNA_OK)
+        return vecna_error_set(err, status, -1, "%.80s: %s", o->map, inner.message);
     if (status == VECNA_OK) {
         progress_start(&job->meter, "judging", -1);
         status = load_visiting(path, &format, visit_rows, job, &job->corpus, err);
@@ -356,6 +361,10 @@ static int run_plan(plan_job *job, const char *path) {
     size_t outside = 0;
     for (size_t i = 0; i < rows; i++)
         outside += (size_t)job->rows[i].outside;
+    if (job->unusable)
+        note("%s of %s rows of %s are zero or hold NaN or infinity: they come first, and whatever "
+             "made them so should be mended; vecna inspect lists them",
+             grouped(job->unusable), grouped(rows), path);
     if (o->budget > rows)
         note("%s has %s rows: all of them are chosen", path, grouped(rows));
     if (o->out && write_rows(job, chosen, &err) != VECNA_OK)

@@ -28,14 +28,14 @@ static int print_methods(FILE *file) {
 int command_train(int argc, char **argv) {
     const char *method = argc > 1 ? argv[1] : "";
     const command *nearest = NULL;
-    size_t least = 4;
+    size_t least = SIZE_MAX;
     if (strcmp(method, "--help") == 0 || strcmp(method, "-h") == 0)
         return print_methods(stdout);
     for (size_t i = 0; i < METHODS; i++) {
         size_t distance = word_distance(method, methods[i].name);
         if (distance == 0)
             return methods[i].run(argc - 1, argv + 1);
-        if (distance < least) {
+        if (distance < least && is_near_word(method, methods[i].name)) {
             least = distance;
             nearest = &methods[i];
         }

@@ -201,6 +201,11 @@ vecna_status native_begin(vecna_map *const *maps, size_t count, vecna_view rows,
 void native_print(const likeness *kept, size_t maps) {
     if (kept->rows == 0)
         return;
+    if (kept->overlap_depth == 0) {
+        note("%s: cosine to the native vector %.3f (one row)", maps > 1 ? "the chain" : "the map",
+             kept->cosine_mean);
+        return;
+    }
     note("%s: cosine to the native vectors %.3f on average, %.3f at worst; %.1f %% of the %zu "
          "nearest rows stay (first %s rows)",
          maps > 1 ? "the chain" : "the map", kept->cosine_mean, kept->cosine_least,

@@ -65,10 +65,10 @@ static const command *find_command(const char *name) {
 
 static int unknown_command(const char *name) {
     const command *nearest = NULL;
-    size_t least = 4;
+    size_t least = SIZE_MAX;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         size_t distance = word_distance(name, commands[i].name);
-        if (distance < least && distance < strlen(commands[i].name)) {
+        if (distance < least && is_near_word(name, commands[i].name)) {
             least = distance;
             nearest = &commands[i];
         }
@@ -88,8 +88,12 @@ int main(int argc, char **argv) {
     int status;
 
     catch_interrupts();
-    if (strcmp(verb, "help") == 0 && argc > 2) {
+    if (strcmp(verb, "help") == 0 && argc > 2 && argv[2][0] != '-') {
         asked = find_command(argv[2]);
+        if (asked && argc > 3) { /* vecna help train word2vec */
+            char *of_method[] = {argv[2], argv[3], help, NULL};
+            return asked->run(3, of_method);
+        }
         return asked ? asked->run(2, asked_help) : unknown_command(argv[2]);
     }
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0)

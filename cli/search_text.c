@@ -24,6 +24,12 @@ vecna_status search_texts(search_job *job, const char *path, rank_options *ranki
                       ranking, &job->hits, err);
     else if (status == VECNA_OK)
         status = search_file(job, path, &job->corpus, ranking, &job->hits, err);
+    if (status == VECNA_ERR_DIM && !pictures)
+        status =
+            vecna_error_set(err, VECNA_ERR_DIM, -1,
+                            "%s is not of %zu dimensions, as texts are by %s: name the model "
+                            "that made it with --model",
+                            path, model_dim(&model), o->model ? o->model : "the built-in model");
     close_model(&model);
     return status;
 }

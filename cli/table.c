@@ -43,6 +43,7 @@ void table_cell(table *t, const char *format, ...) {
 
 void table_print(table *t, FILE *file, const char *indent) {
     int widths[TABLE_COLUMNS] = {0};
+    int blanks = 0; /* before the next cell that holds something: none at the end of a line */
     for (size_t i = 0; i < t->rows; i++) {
         int width = width_of(t->cells[i]);
         if (width > widths[i % t->columns])
@@ -55,9 +56,13 @@ void table_print(table *t, FILE *file, const char *indent) {
             fputs(indent, file);
             if (i == 0)
                 style(file, "1");
-            fprintf(file, "%s%*s", t->cells[i], t->columns > 1 ? pad : 0, "");
+            fputs(t->cells[i], file);
+            blanks = pad;
         } else {
-            fprintf(file, "  %*s%s", pad, "", t->cells[i]);
+            blanks += 2 + pad;
+            if (t->cells[i][0])
+                fprintf(file, "%*s%s", blanks, "", t->cells[i]);
+            blanks = t->cells[i][0] ? 0 : blanks;
         }
         if (column + 1 == t->columns) {
             if (i + 1 == t->columns)

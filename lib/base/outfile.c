@@ -74,8 +74,11 @@ void vecna_outfile_remove_all(void) {
 }
 
 static vecna_status system_error(const vecna_outfile *file, const char *verb, vecna_error *err) {
-    return vecna_error_set(err, VECNA_ERR_IO, -1, "cannot %s %s: %s", verb, file->path,
-                           strerror(errno));
+    const int number = errno;
+    return vecna_error_set(
+        err, VECNA_ERR_IO, -1, "cannot %s %s: %s%s", verb,
+        strcmp(file->path, "-") == 0 ? "standard output" : file->path, strerror(number),
+        number == ENOENT && strcmp(verb, "create") == 0 ? "; make the folder first" : "");
 }
 
 static void outfile_free(vecna_outfile *file) {

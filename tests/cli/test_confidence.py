@@ -169,6 +169,14 @@ def test_a_plan_beats_chance_on_judged_queries(vecna, fitted, relevant, tmp_path
     assert planned[0] > ndcg(ranked(queries, moved), relevant)
 
 
+def test_a_plan_names_rows_without_a_direction(vecna, fitted, tmp_path):
+    rows = numpy.load(OLD)[:40].astype("f4")
+    rows[3], rows[7, 1] = 0, numpy.nan
+    numpy.save(tmp_path / "rows.npy", rows)
+    done = vecna("plan", tmp_path / "rows.npy", "--map", fitted[0], "--budget", 2, "--json")
+    assert {one["row"] for one in done.json()["chosen"]} == {3, 7} and "2 of 40 rows" in done.err and "zero or hold NaN" in done.err
+
+
 def test_a_plan_for_people(vecna, fitted, tmp_path):
     got = vecna("plan", OLD, "--map", fitted[0], "--budget", 100).out
     assert "700 rows" in got and "by chance" in got and "14.3 %" in got and "retention" in got

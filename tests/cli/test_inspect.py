@@ -222,3 +222,11 @@ def test_short_decimals_of_word2vec_text_are_text(vecna, tmp_path):
     for rows in ("king 1 0\nking, 0 1\nqueen! 1 1\n", "a 1 0\r\nb# 0 1\r\nc 1 1\r\n", "a 1 0 \nb# 0 1 \nc 1 1 \n"):
         path.write_bytes(b"3 2\n" + rows.encode())
         assert ": word2vec-text," in vecna("inspect", path).out, rows
+
+
+def test_what_cannot_be_told_is_not_said(vecna, tmp_path):
+    for name, rows in (("none", ROWS[:0]), ("one", ROWS[:1]), ("zero", numpy.zeros((9, 8), "f4")), ("same", ROWS[[3] * 9]), ("narrow", ROWS[:, :3])):
+        numpy.save(tmp_path / f"{name}.npy", rows)
+        assert "Matryoshka" not in vecna("inspect", tmp_path / f"{name}.npy").out, name
+    numpy.save(tmp_path / "rows.npy", ROWS)
+    assert "Matryoshka" in vecna("inspect", tmp_path / "rows.npy").out

@@ -36,6 +36,7 @@ def test_lists_what_is_installed(vecna, folder):
     assert got["alpha"]["card"]["texts"] == [{"set": "none", "rows": 240}] and got["zeta"]["card"] is None
     out = vecna("maps", env=env).out
     assert "16 -> 10" in out and "alpha: old to “new”, of made-up rows" in out and "zeta: no card" in out
+    assert vecna("maps", "alpha", "--json", env=env).json() == got["alpha"]["card"]
     card = vecna("maps", "alpha", env=env).out
     assert "summary: old to “new”, of made-up rows\n" in card and "rows: 240\n" in card and "- two\n" in card
 
@@ -63,4 +64,4 @@ def test_broken_files_are_named_and_left_out(vecna, folder):
     assert "broken.vecna" in done.err and "alpha.json is no card" in done.err and "broken" not in done.out
     assert "no card beside it" in vecna("maps", "zeta", env=env, status=1).err
     assert "no installed map is called nothing" in vecna("maps", "nothing", env=env, status=1).err
-    assert "NAME" in vecna("maps", "alpha", "--json", env=env, status=2).err
+    assert "no card" in vecna("maps", "alpha", "--json", env=env, status=1).err

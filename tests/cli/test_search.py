@@ -186,3 +186,8 @@ def test_mistakes_in_words(vecna, words, files, tmp_path):
     assert "--words goes without" in vecna("search", words[1], words[1], "-w", "king", status=2).err
     assert "--words goes without" in vecna("search", words[1], "-r", "1", "-w", "king", status=2).err
     assert "--vocab goes with" in vecna("search", words[1], "-r", "1", "--vocab", "x", status=2).err
+
+
+def test_a_text_against_another_models_file(vecna, examples):
+    err = vecna("search", examples / "glosses" / "corpus.minilm.384.npy", "--text", "hello", status=1).err
+    assert "is not of 256 dimensions, as texts are by the built-in model" in err and "--model" in err

@@ -700,6 +700,8 @@ def test_native_rows_must_fit(vecna, tmp_path, small_map):
     assert "16" in vecna("translate", *files, tmp_path / "wide.npy", status=1).err
     assert "no row to compare" in vecna("translate", *files, tmp_path / "empty.npy", status=1).err
     assert not files[1].exists()
+    numpy.save(tmp_path / "one.npy", small_map.target[:1])
+    assert "cosine to the native vector " in (err := vecna("translate", *files, tmp_path / "one.npy").err) and "nearest" not in err
 
 
 # ---- options that exclude each other, and files that cannot be written -------------------------------------

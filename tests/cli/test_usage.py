@@ -1,6 +1,11 @@
 """The frame of the command: overview, help of every command, and mistakes in how it is called."""
 
+import subprocess
+
+import numpy
 import pytest
+
+from conftest import VECNA
 
 
 def test_overview_lists_commands(vecna):
@@ -28,8 +33,32 @@ def test_mistakes_are_named(vecna):
     assert "did you mean" not in vecna("bogus", status=2).err
     assert 'no command "bogus"' in vecna("help", "bogus", status=2).err
     assert "did you mean --json?" in vecna("inspect", "--jsn", "x", status=2).err
-    assert "an argument is missing" in vecna("translate", "x", status=2).err
+    assert "IN and OUT are missing" in vecna("translate", status=2).err
+    assert "vecna: OUT is missing" in vecna("translate", "x", status=2).err
+    assert "vecna: QUESTIONS is missing" in vecna("eval", "analogy", "x", status=2).err
+    assert "vecna: TEXTS is missing" in vecna("train", "tfidf", "-o", "x.npy", status=2).err
+    for nothing_alike in (("search", "--foo", "x"), ("train", "foo")):
+        assert "did you mean" not in vecna(*nothing_alike, status=2).err
     assert "--k takes a number from 1" in vecna("search", "a", "b", "--k", "0", status=2).err
+
+
+def test_help_of_a_method(vecna):
+    assert vecna("help", "train", "glove").out == vecna("train", "glove", "--help").out
+    assert vecna("help", "--help").out == vecna("--help").out
+
+
+def test_no_line_of_a_table_ends_in_blanks(vecna, examples, tmp_path):
+    out = vecna("reduce", examples / "glosses" / "corpus.minilm.384.npy", tmp_path / "o.npy", "--dim", 64).out
+    assert "<- used" in out and not [line for line in out.splitlines() if line != line.rstrip()]
+
+
+def test_places_that_cannot_be_written(vecna, tmp_path):
+    numpy.save(tmp_path / "a.npy", numpy.ones((2, 4), "f4"))
+    assert "make the folder first" in vecna("translate", tmp_path / "a.npy", tmp_path / "no" / "o.npy", "--dim", 2, status=1).err
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([VECNA, "translate", tmp_path / "a.npy", "-", "--dim", "2", "--format", "jsonl"], stdout=full,
+                              stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1 and b"cannot write standard output: No space left" in done.stderr
 
 
 def test_missing_file_is_named(vecna):
