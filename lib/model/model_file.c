@@ -257,15 +257,17 @@ vecna_status vecna_model_parse(const void *data, size_t bytes, const char *name,
     reading r = {.name = name};
     size_t head;
     vecna_status status;
+    vecna_error inner;
     if (bytes < 8) {
         return vecna_error_set(err, VECNA_ERR_TRUNCATED, -1, "%s ends before its header", name);
     }
-    status = vecna_safetensors_head_bytes(data, bytes, &options, &head, err);
+    status = vecna_safetensors_head_bytes(data, bytes, &options, &head, &inner);
     if (status == VECNA_OK) {
-        status = vecna_safetensors_parse(data, bytes, bytes, &options, &r.file, err);
+        status = vecna_safetensors_parse(data, bytes, bytes, &options, &r.file, &inner);
     }
     if (status != VECNA_OK) {
-        return status;
+        return vecna_error_set(err, status, inner.position, "%s is no static model: %s", name,
+                               inner.message);
     }
     r.data = (const unsigned char *)data + r.file->data_offset;
     status = check_words(&r, err);

@@ -349,7 +349,8 @@ vecna_status vecna_map_parse(const void *data, size_t bytes, const char *name,
     }
     status = vecna_safetensors_parse(data, bytes, bytes, &limits, &r.file, &inner);
     if (status != VECNA_OK) {
-        return vecna_error_set(err, status, inner.position, "%s: %s", r.name, inner.message);
+        return vecna_error_set(err, status, inner.position, "%s%s: %s", r.name,
+                               status == VECNA_ERR_FORMAT ? " is no map" : "", inner.message);
     }
     status = build(&r, out, err);
     vecna_safetensors_free(r.file);

@@ -213,19 +213,37 @@ static int open_all(vni_server *server, const struct addrinfo *info) {
     return 1;
 }
 
-vecna_status vni_listen_open(vni_server *server, vecna_error *err) {
+/* The addresses behind the text, for freeaddrinfo. */
+static vecna_status resolve(const char *listen_on, struct addrinfo **list, vecna_error *err) {
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
     char host[256];
-    const char *port = "", *listen_on = server->options.listen;
-    int failed, reason = 0;
+    const char *port = "";
+    int failed;
     vecna_status status = split(listen_on, host, sizeof host, &port, err);
     if (status != VECNA_OK)
         return status;
-    failed = getaddrinfo(host[0] == 0 ? NULL : host, port, &hints, &list);
+    failed = getaddrinfo(host[0] == 0 ? NULL : host, port, &hints, list);
     if (failed != 0)
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1, "cannot listen on '%s': %s", listen_on,
                                gai_strerror(failed));
+    return VECNA_OK;
+}
+
+vecna_status vni_listen_check(const char *listen_on, vecna_error *err) {
+    struct addrinfo *list = NULL;
+    vecna_status status = resolve(listen_on, &list, err);
+    if (status == VECNA_OK)
+        freeaddrinfo(list);
+    return status;
+}
+
+vecna_status vni_listen_open(vni_server *server, vecna_error *err) {
+    struct addrinfo *list = NULL;
+    const char *listen_on = server->options.listen;
+    int reason = 0;
+    vecna_status status = resolve(listen_on, &list, err);
+    if (status != VECNA_OK)
+        return status;
     status = VECNA_ERR_IO;
     for (const struct addrinfo *info = list; info != NULL && status != VECNA_OK;
          info = info->ai_next) {

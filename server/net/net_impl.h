@@ -274,6 +274,10 @@ typedef struct vni_server_counts {
 VECNA_CHECK vecna_status vni_server_new(const vni_server_options *options,
                                         const vecna_allocator *allocator, vni_server **out,
                                         vecna_error *err);
+/* What vni_server_new would refuse of the address and the certificate, without listening.
+ * Errors:  as there. */
+VECNA_CHECK vecna_status vni_server_check(const vni_server_options *options,
+                                          const vecna_allocator *allocator, vecna_error *err);
 /* Begin to drain: no new connections, idle ones close, requests in flight are answered. From any
  * thread and from a signal handler. Again: end it now. */
 void vni_server_stop(vni_server *server);

@@ -368,6 +368,16 @@ vecna_status vni_server_new(const vni_server_options *options, const vecna_alloc
     return VECNA_OK;
 }
 
+vecna_status vni_server_check(const vni_server_options *options, const vecna_allocator *allocator,
+                              vecna_error *err) {
+    vni_tls *tls = NULL;
+    vecna_status status = vni_listen_check(options->listen, err);
+    if (status == VECNA_OK && options->certificate_file)
+        status = vni_tls_open(options->certificate_file, options->key_file, allocator, &tls, err);
+    vni_tls_close(tls);
+    return status;
+}
+
 void vni_server_wait(vni_server *server) {
     for (size_t i = 0; server->homes != NULL && i < server->loops; i++) {
         if (server->homes[i].has_thread)

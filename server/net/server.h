@@ -192,6 +192,8 @@ void vni_home_ended_one(vni_home *home);
 
 /* listen.c */
 vecna_status vni_listen_open(vni_server *server, vecna_error *err);
+/* Whether the address can be read and its host be found. */
+vecna_status vni_listen_check(const char *listen_on, vecna_error *err);
 int vni_shares_open(vni_shares *shares, const vecna_allocator *allocator, size_t most);
 void vni_shares_close(vni_shares *shares, const vecna_allocator *allocator);
 /* 1 and counted, or 0: the address has its share already. */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { START_MS = 5000, FLUSH_MS = 1000, ENVIRONMENT_MOST = 4096 };
 
@@ -551,7 +552,24 @@ static void describe_check(const vni_proxy *proxy, const vni_generation *generat
     }
 }
 
+/* What a start would say of a file that it writes into and goes on without; nothing is created here. */
+static void check_place(const vni_proxy *proxy, const char *what, const char *path) {
+    char folder[4096];
+    const char *slash = path ? strrchr(path, '/') : NULL, *place = path;
+    if (path == NULL || path[0] == '\0' || strcmp(path, "-") == 0)
+        return;
+    if (access(path, F_OK) != 0) {
+        snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+                 slash ? path : ".");
+        place = folder;
+    }
+    if (access(place, W_OK) != 0)
+        vni_proxy_say(proxy, 1, "%s %s cannot be written (%s): the server will go on without it",
+                      what, path, strerror(errno));
+}
+
 vecna_status vni_serve_check(const vni_serve_options *options, vecna_error *err) {
+    vni_server_options listening = {0};
     vni_proxy proxy;
     vni_generation generation;
     vecna_status status;
@@ -563,9 +581,16 @@ vecna_status vni_serve_check(const vni_serve_options *options, vecna_error *err)
     status = read_config(options, &generation.config, err);
     if (status != VECNA_OK)
         return status;
+    listening.listen = generation.config->listen;
+    listening.certificate_file = generation.config->tls.cert;
+    listening.key_file = generation.config->tls.key;
     status = check_open(generation.config, err);
     if (status == VECNA_OK)
+        status = vni_server_check(&listening, proxy.allocator, err);
+    if (status == VECNA_OK)
         status = vni_ways_open(&generation, err);
+    check_place(&proxy, "the access log", generation.config->log.access);
+    check_place(&proxy, "the disk cache", generation.config->cache.disk);
     say_notes(&proxy, generation.config);
     if (status == VECNA_OK)
         describe_check(&proxy, &generation);

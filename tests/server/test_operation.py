@@ -285,6 +285,16 @@ def test_check_says_what_would_be_served(tmp_path, vecna):
     assert "line 1" in vecna("serve", "--config", write(path, "listn: x\n"), "--check", status=1).err
     assert "map" in vecna("serve", "--upstream", "http://127.0.0.1:1", "--map", "/no/map", "--check", status=1).err
     assert "exclude" in vecna("serve", "--upstream", "u", "--config", "c", status=2).err
+    # what only a start would find: the address, the certificate, places that cannot be written
+    for text, words in (("listen: 127.0.0.1:99999\n", "cannot listen on '127.0.0.1:99999'"),
+                        ("tls: {cert: /no/such.pem, key: /no/such.key}\n", "/no/such.pem"),
+                        (f"forward: {{targets: [{{provider: static, model: {path}}}]}}\n", "is no static model")):
+        assert words in vecna("serve", "--config", write(path, text), "--check", status=1).err
+    done = vecna("serve", "--config", write(path, f"cache: {{disk: {tmp_path}/no/c.db}}\nlog: {{access: {tmp_path}/no/a.log}}\n"), "--check")
+    assert "access log" in done.err and "disk cache" in done.err and "built-in model" in done.out
+    write(path, f"cache: {{disk: {tmp_path}/c.db}}\nlog: {{access: {tmp_path}/a.log}}\n")
+    assert "cannot be written" not in vecna("serve", "--config", path, "--check").err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["v.yaml"]
 
 
 def test_the_reference_is_the_table(vecna):
