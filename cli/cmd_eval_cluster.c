@@ -100,6 +100,14 @@ static vecna_status deal_out(cluster_job *job, vecna_error *err) {
     return VECNA_OK;
 }
 
+/* Rows that are all alike are one group, whatever was asked for. */
+static bool has_two_groups(const uint32_t *of, size_t rows) {
+    for (size_t i = 1; i < rows; i++)
+        if (of[i] != of[0])
+            return true;
+    return false;
+}
+
 static vecna_status evaluate(cluster_job *job, vecna_pool *pool, vecna_error *err) {
     const cluster_options *o = job->options;
     const size_t rows = job->file.vectors.rows;
@@ -124,13 +132,20 @@ static vecna_status evaluate(cluster_job *job, vecna_pool *pool, vecna_error *er
     if (status == VECNA_OK)
         status = vecna_eval_agreement(job->truth.of, job->truth.classes, job->dealt, job->clusters,
                                       rows, NULL, &job->chance, err);
-    if (status == VECNA_OK && job->clusters > 1)
+    if (status == VECNA_OK && has_two_groups(job->of, rows))
         status = vecna_eval_silhouette(view, job->of, job->clusters, SILHOUETTE_ROWS, pool, NULL,
                                        &job->silhouette, err);
-    if (status == VECNA_OK && job->truth.classes > 1)
+    if (status == VECNA_OK && has_two_groups(job->truth.of, rows))
         status = vecna_eval_silhouette(view, job->truth.of, job->truth.classes, SILHOUETTE_ROWS,
                                        pool, NULL, &job->by_labels, err);
     return status == VECNA_OK ? find_intervals(job, err) : status;
+}
+
+static void print_silhouette(const char *head, double value) {
+    if (isnan(value))
+        printf("%s-", head); /* one group has no other */
+    else
+        printf("%s%.3f", head, value);
 }
 
 static void print_text(const cluster_job *job) {
@@ -146,8 +161,9 @@ static void print_text(const cluster_job *job) {
     print_figure("ARI", job->ari, beside);
     snprintf(beside, sizeof beside, "by chance %.3f", job->chance.purity);
     print_figure("purity", job->purity, beside);
-    printf("  %-14s %6.3f   of the labels themselves %.3f\n", "silhouette", job->silhouette,
-           job->by_labels);
+    print_silhouette("  silhouette     ", job->silhouette);
+    print_silhouette("   of the labels themselves ", job->by_labels);
+    putchar('\n');
 }
 
 static void write_agreement(vecna_json_writer *json, const vecna_agreement *at) {

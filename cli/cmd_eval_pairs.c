@@ -143,8 +143,9 @@ static int print_result(const pairs_job *job) {
             print_figure("AP", job->precision, beside);
         printf("  %-14s %6.3f   squared distance of what belongs together; 0 is best\n",
                "alignment", job->alignment);
-        printf("  %-14s %6.3f   of %s; lower is more even\n", "uniformity", job->uniformity,
-               job->paths[0]);
+        if (!isnan(job->uniformity)) /* of one row there is none */
+            printf("  %-14s %6.3f   of %s; lower is more even\n", "uniformity", job->uniformity,
+                   job->paths[0]);
         return EXIT_DONE;
     }
     vecna_json_writer_init(&json, 0, NULL);

@@ -163,13 +163,15 @@ static vecna_status take_sample(reduce_job *job, const char *path, vecna_error *
     unload(&ignored);
     if (status == VECNA_OK)
         status = shuffle_sample(job, err);
+    if (status == VECNA_OK && job->sample.rows == 0)
+        status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                                 "%s has no row that could be learned from: all are zero or not "
+                                 "finite",
+                                 path);
     if (status == VECNA_OK && !job->options->no_report)
         status = set_asking_apart(job, err);
     if (status == VECNA_OK && !job->options->no_report)
         status = check_measured(job, err);
-    if (status == VECNA_OK && job->sample.rows == 0)
-        status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                                 "%s has no row that could be learned from", path);
     if (status == VECNA_OK && job->most >= job->full)
         status = vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                  "%s has %zu dimensions: %zu are no reduction", path, job->full,
@@ -330,7 +332,8 @@ static int run_reduce(reduce_job *job, const char *in, const char *out) {
                                  .quiet = o->json};
     vecna_error err;
     int status;
-    if ((o->save_map && check_writable(o->save_map, &err) != VECNA_OK) ||
+    if (check_writable(out, &err) != VECNA_OK ||
+        (o->save_map && check_writable(o->save_map, &err) != VECNA_OK) ||
         (o->restore_map && check_writable(o->restore_map, &err) != VECNA_OK) ||
         vecna_pool_new(o->threads, NULL, &job->pool, &err) != VECNA_OK ||
         take_sample(job, in, &err) != VECNA_OK || learn_and_judge(job, &err) != VECNA_OK)

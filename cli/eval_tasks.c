@@ -66,6 +66,11 @@ vecna_status resample_rows(resampled_statistic *statistic, void *user, double va
             const double bias = sum / (double)count - value;
             out->low = percentile(found, count, 0.025) - bias;
             out->high = percentile(found, count, 0.975) - bias;
+            /* what is a share stays one, also where the shift would lead out of it */
+            if (value >= 0 && found[0] >= 0 && out->low < 0)
+                out->low = 0;
+            if (out->high > 1)
+                out->high = 1;
         }
     }
     free(found);

@@ -119,7 +119,12 @@ vecna_status trainer_run(trainer *watch, vecna_pool *pool, vecna_error *err) {
     if (watch->checkpoint == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory");
     snprintf(watch->checkpoint, bytes, "%s.checkpoint", options->output);
-    if (options->resume)
+    if (options->resume && access(watch->checkpoint, F_OK) != 0)
+        status = vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1,
+                                 "there is no %s to go on from; without --resume training begins "
+                                 "at the beginning",
+                                 watch->checkpoint);
+    else if (options->resume)
         status = watch->kind->load(watch->model, watch->checkpoint, err);
     watch->last = watch->kind->report(watch->model);
     watch->words_before = watch->last.words;
@@ -138,6 +143,10 @@ int trainer_end(trainer *watch, vecna_status status, const vecna_error *err,
     int exit_status = EXIT_DONE;
     if (watch->shown > watch->started)
         fputs("\r\033[K", stderr);
+    if (status == VECNA_OK && isnan(watch->last.loss)) /* no step had a loss: there was none */
+        note("nothing was learned, the vectors are as they were drawn: no two %s stood together "
+             "(too little to learn from, or thinned out: --sample)",
+             watch->what);
     if (status != VECNA_OK)
         exit_status = fail_with(err);
     else if (watch->options->json)
@@ -185,8 +194,11 @@ int trainer_json_end(const trainer *watch, vecna_json_writer *json) {
 }
 
 void trainer_print(const trainer *watch) {
-    printf("  trained   %s %s in %zu epoch%s, loss %.3f\n", grouped(watch->last.words), watch->what,
-           watch->last.epochs, watch->last.epochs == 1 ? "" : "s", watch->last.loss);
+    printf("  trained   %s %s in %zu epoch%s", grouped(watch->last.words), watch->what,
+           watch->last.epochs, watch->last.epochs == 1 ? "" : "s");
+    if (!isnan(watch->last.loss))
+        printf(", loss %.3f", watch->last.loss);
+    putchar('\n');
     printf("  time      %.1f s, %s %s/s a core (%zu thread%s, %s)\n", trainer_seconds(watch),
            grouped((uint64_t)core_rate(watch)), watch->what, watch->options->threads,
            watch->options->threads == 1 ? "" : "s",

@@ -281,6 +281,8 @@ int train_doc2vec(int argc, char **argv) {
         return status;
     if (o.training.output == NULL)
         return usage_error(&use, "say where the vectors go: -o VECTORS");
+    if (o.model.rate <= 0)
+        return usage_error(&use, "--lr is above 0, not %g", o.model.rate);
     if (o.model.sample < 0)
         return usage_error(&use, "--sample is 0 or more");
     if (o.model.words_too && o.method != 0)

@@ -440,6 +440,8 @@ static int check_usage(const layer_options *o, const usage *use) {
         return usage_error(use, "--biases goes with --recommend");
     if (o->model.negative && o->recommend != 2)
         return usage_error(use, "--negative goes with --recommend logistic");
+    if (o->model.rate <= 0)
+        return usage_error(use, "--lr is above 0, not %g", o->model.rate);
     if (!(o->hold_out >= 0 && o->hold_out <= 0.5))
         return usage_error(use, "--hold-out is a share from 0 to 0.5, not %g", o->hold_out);
     return -1;

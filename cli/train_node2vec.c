@@ -167,6 +167,8 @@ int train_node2vec(int argc, char **argv) {
         return status;
     if (o.training.output == NULL)
         return usage_error(&use, "say where the vectors go: -o VECTORS");
+    if (o.model.rate <= 0)
+        return usage_error(&use, "--lr is above 0, not %g", o.model.rate);
     if (o.walk.p <= 0 || o.walk.q <= 0)
         return usage_error(&use, "--p and --q are above 0");
     if (o.training.threads == 0)

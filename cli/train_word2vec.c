@@ -244,6 +244,8 @@ int train_word2vec(int argc, char **argv) {
         return status;
     if (o.training.output == NULL)
         return usage_error(&use, "say where the vectors go: -o VECTORS");
+    if (o.model.rate <= 0)
+        return usage_error(&use, "--lr is above 0, not %g", o.model.rate);
     if (o.training.threads == 0)
         o.training.threads = vecna_cpus_allowed();
     o.model.threads = o.training.threads;

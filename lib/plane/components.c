@@ -62,7 +62,9 @@ vecna_status vecna_plane_components(vecna_view rows, size_t count, float *out, d
     double total = 0;
     if (rows.rows < 2 || count < 1 || count > c.size) {
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                               "%zu rows of %zu dimensions have no %zu principal components",
+                               "%zu rows of %zu dimensions are too few for %zu principal "
+                               "components: they take two rows at least, and no more components "
+                               "than rows and dimensions",
                                rows.rows, rows.dim, count);
     }
     c.mean = vecna_allocate_zero(allocator, rows.dim, sizeof *c.mean);

@@ -54,6 +54,15 @@ def test_clusters_of_equal_rows(vecna, tmp_path):
     file = write(tmp_path, "v", numpy.ones((6, 3), "f4"), [0, 0, 0, 1, 1, 1])
     got = vecna("eval", "cluster", file, "--labels", tmp_path / "v.labels", "--json", "--metric", "l2", "-k", 1).json()
     assert got["inertia"] == 0 and got["v_measure"]["value"] == 0 and got["silhouette"] is None
+    got = vecna("eval", "cluster", file, "--labels", tmp_path / "v.labels")  # k is 2, and one group is found
+    assert "silhouette     -   of the labels themselves 0.000" in got.out and "nan" not in got.out
+
+
+def test_intervals_of_shares_are_shares(vecna, tmp_path):
+    file = write(tmp_path, "v", numpy.ones((20, 3), "f4"), list(range(10)) * 2)
+    got = vecna("eval", "classify", file, file, "--labels", tmp_path / "v.labels", "--test-labels", tmp_path / "v.labels", "--json").json()
+    for key in ("accuracy", "macro_f1"):
+        assert 0 <= got[key]["low"] <= got[key]["value"] <= got[key]["high"] <= 1
 
 
 @pytest.mark.parametrize("classes", [2, 5])

@@ -183,6 +183,10 @@ def test_mistakes(vecna, tmp_path, corpus):
     err = vecna("reduce", corpus, out, "--dim", 3, "--test", tmp_path / "other.npy", status=1).err
     assert "7 dimensions" in err and "24" in err
     assert "No such file" in vecna("reduce", tmp_path / "none.npy", out, "--dim", 3, status=1).err
+    done = vecna("reduce", corpus, tmp_path / "no" / "out.npy", "--dim", 3, status=1)  # before the work, not after it
+    assert "make the folder first" in done.err and done.out == ""
+    numpy.save(tmp_path / "zero.npy", ROWS * 0)
+    assert "all are zero or not finite" in vecna("reduce", tmp_path / "zero.npy", out, "--dim", 3, status=1).err
     assert "--format" in vecna("reduce", corpus, tmp_path / "out.xyz", "--dim", 3, status=1).err
     err = vecna("reduce", corpus, out, "--dim", 3, "--save-map", tmp_path / "no" / "m.vecna", status=1).err
     assert "No such file" in err

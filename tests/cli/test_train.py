@@ -173,10 +173,13 @@ def test_an_interrupted_run_goes_on(vecna, tmp_path):
     (("word2vec", "text.txt", "-o", "absent/v.bin"), 1, "absent"),
     (("word2vec", "text.txt", "-o", "v.bin", "--dim", "0"), 2, "--dim"),
     (("word2vec", "text.txt", "-o", "v.bin", "--dim", "70000"), 1, "65536"),
-    (("word2vec", "text.txt", "-o", "v.bin", "--lr", "-1"), 1, "learning rate"),
+    (("word2vec", "text.txt", "-o", "v.bin", "--lr", "-1"), 2, "--lr is above 0, not -1"),
+    (("word2vec", "text.txt", "-o", "v.bin", "--lr", "0"), 2, "--lr is above 0, not 0"),
+    (("doc2vec", "text.txt", "-o", "v.bin", "--lr", "0"), 2, "--lr is above 0, not 0"),
+    (("node2vec", "text.txt", "-o", "v.bin", "--lr", "0"), 2, "--lr is above 0, not 0"),
     (("word2vec", "text.txt", "-o", "v.bin", "--min-count", "100000"), 1, "--min-count"),
     (("word2vec", "text.txt", "-o", "v.bin", "--subwords", "--min-n", "7"), 1, "n-gram"),
-    (("word2vec", "text.txt", "-o", "v.bin", "--resume"), 1, "v.bin.checkpoint"),
+    (("word2vec", "text.txt", "-o", "v.bin", "--resume"), 1, "no v.bin.checkpoint to go on from"),
     (("word2vec", "text.txt", "-o", "v.bin", "--dim", "60000", "--threads", "1000", "--max-words", "60",
       "--subwords", "--buckets", "1000000"), 1, "GB"),
 ])
@@ -184,6 +187,11 @@ def test_mistakes(vecna, text, arguments, status, words):
     result = vecna("train", *arguments, status=status, cwd=text.parent)
     assert words in result.err, result.err
     assert not (text.parent / "v.bin").exists()
+
+
+def test_what_was_not_learned_is_said(vecna, tmp_path):
+    done = vecna("train", "word2vec", "-", "-o", tmp_path / "v.txt", "--min-count", 1, "--dim", 3, stdin=b"hello\nworld\n")
+    assert "nothing was learned" in done.err and "nan" not in done.out and "loss" not in done.out
 
 
 def test_help(vecna):
