@@ -2,8 +2,8 @@
  * (--rate): requests are due at fixed times, and a latency counts from when the request was due, so that a
  * server that stalls pays for the requests it kept from being sent.
  *
- * Eight at signs in the body become a number that counts up, so that no two requests ask for the same text and
- * no cache can answer.
+ * Eight at signs in the body become a number that counts up from the microseconds of the clock, so that no two
+ * requests, of this run or of those before, ask for the same text and no cache can answer.
  *
  *   load PORT PATH BODY-FILE [--connections N] [--seconds S] [--rate R] [--header "Name: value"]
  *
@@ -299,6 +299,7 @@ int main(int argc, char **argv) {
         memcpy(clients[i].request, request, request_bytes);
         dial(&clients[i]);
     }
+    number = (size_t)(now_ns() / 1000 % 100000000);
     run(clients, count, seconds, rate);
     return 0;
 }
