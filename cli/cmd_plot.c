@@ -2,6 +2,7 @@
  * one says how much: variance along its axes, neighbours that are neighbours in it. */
 #include "cli/plot.h"
 #include "cli/rank.h"
+#include "cli/words.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,12 +15,13 @@ enum {
     SAMPLE_SPECTRUM = 4000,
     DIRECTIONS_MOST = 2048,
     BINS = 40,
+    BINS_LEAST = 5,
     WORDS_MOST = 40,
     NEIGHBOURS = 10
 };
 
 typedef struct plot_options {
-    const char *out, *labels, *label_field, *texts, *words, *title;
+    const char *out, *labels, *label_field, *texts, *words, *vocab, *title;
     int kind, method, metric;
     size_t sample, names, width, height, iterations, threads;
     double perplexity;
@@ -32,7 +34,9 @@ typedef struct plot_job {
     const plot_options *options;
     const char *path;
     loaded file;
-    size_t *rows; /* of the file that are drawn */
+    char *const *words;  /* of its rows, for --words; borrowed */
+    word_vectors worded; /* keeps them, where they have a file of their own */
+    size_t *rows;        /* of the file that are drawn */
     size_t count;
     float *vectors; /* (count, dim) of those */
     labels classes; /* of those */
@@ -68,9 +72,11 @@ static size_t sample_size(const plot_job *job) {
 static vecna_status pick_words(plot_job *job, vecna_error *err) {
     const char *at = job->options->words;
     char word[256];
-    if (job->file.ids == NULL)
+    if (job->words == NULL)
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
-                               "%s has no words: --words needs a file with ids", job->path);
+                               "%s has no words; name the file that has them, a line a row, with "
+                               "--vocab",
+                               job->path);
     for (job->count = 0; *at;) {
         size_t bytes = strcspn(at, ",");
         if (bytes == 0 || bytes >= sizeof word || job->count == WORDS_MOST)
@@ -81,7 +87,7 @@ static vecna_status pick_words(plot_job *job, vecna_error *err) {
         word[bytes] = '\0';
         size_t row = 0;
         while (row < job->file.vectors.rows &&
-               !(job->file.ids[row] && strcmp(job->file.ids[row], word) == 0))
+               !(job->words[row] && strcmp(job->words[row], word) == 0))
             row++;
         if (row == job->file.vectors.rows)
             return vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1, "%s has no word \"%s\"", job->path,
@@ -129,7 +135,7 @@ static vecna_status copy_rows(plot_job *job, vecna_error *err) {
             job->vectors[i * from->dim + j] = row[j] * scale;
         char *const *names = job->file.texts ? job->file.texts : job->file.ids;
         if (job->options->kind == KIND_ANALOGY)
-            names = job->file.ids;
+            names = job->words;
         job->names[i] = names ? names[job->rows[i]] : NULL;
     }
     return VECNA_OK;
@@ -271,6 +277,7 @@ static vecna_status draw_spectrum(plot_job *job, vecna_error *err) {
 
 static vecna_status draw_norms(plot_job *job, vecna_error *err) {
     const size_t dim = job->file.vectors.dim;
+    size_t bars;
     double low = INFINITY, high = 0, sum = 0, squares = 0;
     picture *p = &job->drawn;
     double *lengths = malloc(job->count * sizeof *lengths);
@@ -292,10 +299,13 @@ static vecna_status draw_norms(plot_job *job, vecna_error *err) {
         low = high * 0.95;
         high = high * 1.05 + 1e-12;
     }
-    memset(job->points, 0, BINS * sizeof *job->points);
+    /* few rows in many bars would be a comb */
+    bars = (size_t)(2 * sqrt((double)job->count));
+    bars = bars < BINS_LEAST ? BINS_LEAST : bars > BINS ? BINS : bars;
+    memset(job->points, 0, bars * sizeof *job->points);
     for (size_t i = 0; i < job->count; i++) {
-        size_t bin = (size_t)((lengths[i] - low) / (high - low) * BINS);
-        job->points[bin < BINS ? bin : BINS - 1] += 1;
+        size_t bin = (size_t)((lengths[i] - low) / (high - low) * (double)bars);
+        job->points[bin < bars ? bin : bars - 1] += 1;
     }
     free(lengths);
     snprintf(p->caption, sizeof p->caption, "%s rows x %zu dimensions: lengths %.4g +- %.2g",
@@ -303,10 +313,11 @@ static vecna_status draw_norms(plot_job *job, vecna_error *err) {
     snprintf(p->x_label, sizeof p->x_label, "length of a vector");
     snprintf(p->y_label, sizeof p->y_label, "rows");
     p->bars = job->points;
-    p->bar_count = BINS;
+    p->bar_count = bars;
     p->bar_first = low;
-    p->bar_width = (high - low) / BINS;
+    p->bar_width = (high - low) / (double)bars;
     p->ticks = true;
+    p->whole_y = true;
     return VECNA_OK;
 }
 
@@ -380,20 +391,36 @@ static int print_result(const plot_job *job) {
     return print_json(&json, stdout);
 }
 
-static int run_plot(plot_job *job) {
+/* The file, with its texts; for --words as every command finds words. */
+static vecna_status read_rows(plot_job *job, vecna_error *err) {
     const plot_options *o = job->options;
     vecna_format_options format = format_options(&o->input);
+    vecna_status status;
+    if (o->words && o->texts == NULL) {
+        status = load_words(job->path, &o->input, o->vocab, &job->worded, err);
+        job->file = job->worded.file;
+        memset(&job->worded.file, 0, sizeof job->worded.file);
+        job->words = job->worded.words;
+        return status;
+    }
+    status = load_vectors(job->path, &format, &job->file, err);
+    if (status == VECNA_OK && o->texts)
+        status = load_texts(o->texts, &format, &job->file, err);
+    job->words = job->file.ids ? job->file.ids : job->file.texts;
+    return status;
+}
+
+static int run_plot(plot_job *job) {
+    const plot_options *o = job->options;
     vecna_error err;
     int exit_status = EXIT_DONE;
     vecna_status status = check_writable(o->out, &err);
     if (status == VECNA_OK)
         status = vecna_pool_new(o->threads, NULL, &job->pool, &err);
     if (status == VECNA_OK)
-        status = load_vectors(job->path, &format, &job->file, &err);
+        status = read_rows(job, &err);
     if (status == VECNA_OK)
         status = check_finite(job->path, vecna_matrix_view(job->file.vectors), 0, &err);
-    if (status == VECNA_OK && o->texts)
-        status = load_texts(o->texts, &format, &job->file, &err);
     if (status == VECNA_OK)
         status = pick_rows(job, &err);
     if (status == VECNA_OK)
@@ -409,6 +436,7 @@ static int run_plot(plot_job *job) {
     free(job->points);
     free_labels(&job->classes);
     unload(&job->file);
+    unload_words(&job->worded);
     vecna_pool_free(job->pool);
     return exit_status;
 }
@@ -431,6 +459,8 @@ static int check_options(const plot_options *o, const usage *use) {
                            o->kind == KIND_NORMS ? "norms" : "spectrum");
     if ((o->kind == KIND_ANALOGY) != (o->words != NULL))
         return usage_error(use, "--kind analogy and --words go together");
+    if (o->vocab && (o->words == NULL || o->texts))
+        return usage_error(use, "--vocab names the words of --words, without --texts");
     if (o->kind == KIND_ANALOGY && o->labels)
         return usage_error(use, "--labels colours the points of a map, not words");
     if ((o->perplexity > 0 || o->iterations) && (o->kind != KIND_MAP || o->method != METHOD_TSNE))
@@ -456,6 +486,8 @@ int command_plot(int argc, char **argv) {
          "texts and ids: a line a row, JSON with \"id\" and\n\"text\", or plain text"},
         {"words", 'w', OPTION_TEXT, &o.words, "A,B,C,D",
          "of an analogy: pairs of words, man,woman,king,queen"},
+        {"vocab", 0, OPTION_TEXT, &o.vocab, "FILE",
+         "its words, a line a row (default: in FILE itself, or\nits name with .vocab.txt)"},
         {"names", 'n', OPTION_COUNT, &o.names, "N",
          "texts shown beside points, where there is room\n(all up to 200 rows)"},
         {"no-names", 0, OPTION_FLAG, &o.no_names, NULL, "no texts beside points"},

@@ -24,8 +24,9 @@ typedef struct picture {
     bool bars_as_line;
     const size_t (*arrows)[2]; /* (arrow_count) from point to point */
     size_t arrow_count;
-    bool square; /* one unit is as long on both axes */
-    bool ticks;  /* the axes have units */
+    bool square;  /* one unit is as long on both axes */
+    bool ticks;   /* the axes have units */
+    bool whole_y; /* a count: no ticks between whole numbers */
 } picture;
 
 /* plot_draw.c: to path, by its extension: .svg .png .pdf.

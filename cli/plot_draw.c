@@ -107,6 +107,8 @@ static void draw_ticks(canvas *c) {
         put_text(c, at_x(c, x), c->bottom + 15, 0.5, number);
     }
     step = tick_step(c->high_y - c->low_y);
+    if (c->what->whole_y && step < 1)
+        step = 1;
     for (double y = ceil(c->low_y / step) * step; y <= c->high_y + step * 1e-6; y += step) {
         snprintf(number, sizeof number, "%.4g", fabs(y) < step * 1e-6 ? 0 : y);
         ink(c, 0x000000, 0.08);
@@ -260,6 +262,56 @@ static bool apart(const rectangle *a, const rectangle *b) {
            b->y + b->height < a->y;
 }
 
+static bool is_free(const canvas *c, const rectangle *here, const rectangle *taken, size_t placed) {
+    if (here->x <= c->left || here->x + here->width >= c->right)
+        return false;
+    for (size_t t = 0; t < placed; t++)
+        if (!apart(here, &taken[t]))
+            return false;
+    return true;
+}
+
+static size_t points_under(const canvas *c, size_t own, const rectangle *here) {
+    const picture *p = c->what;
+    size_t count = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const rectangle point = {at_x(c, (double)p->points[2 * i]) - 3,
+                                 at_y(c, (double)p->points[2 * i + 1]) - 3, 6, 6};
+        count += i != own && !apart(here, &point);
+    }
+    return count;
+}
+
+/* Arrows of the point that leave or reach it on that side: 1 right, -1 left. */
+static size_t arrows_at(const canvas *c, size_t i, double side) {
+    const picture *p = c->what;
+    size_t count = 0;
+    for (size_t a = 0; a < p->arrow_count; a++) {
+        const size_t from = p->arrows[a][0], to = p->arrows[a][1];
+        if (from == i || to == i)
+            count += side * (double)(p->points[2 * (from == i ? to : from)] - p->points[2 * i]) > 0;
+    }
+    return count;
+}
+
+/* Beside the point, on the side where the name covers fewer others: here->x; false where none is free. */
+static bool place_name(const canvas *c, size_t i, const rectangle *taken, size_t placed,
+                       rectangle *here) {
+    const double x = at_x(c, (double)c->what->points[2 * i]);
+    rectangle right = *here, left = *here;
+    right.x = x + 7;
+    left.x = x - 7 - here->width;
+    const bool may_right = is_free(c, &right, taken, placed);
+    const bool may_left = is_free(c, &left, taken, placed);
+    if (!may_right && !may_left)
+        return false;
+    const size_t under = may_right ? points_under(c, i, &right) + arrows_at(c, i, 1) : SIZE_MAX;
+    const bool other =
+        may_left && under > 0 && points_under(c, i, &left) + arrows_at(c, i, -1) < under;
+    here->x = other ? left.x : right.x;
+    return true;
+}
+
 static void draw_names(canvas *c) {
     const picture *p = c->what;
     size_t placed = 0;
@@ -277,12 +329,8 @@ static void draw_names(canvas *c) {
             bytes--;
         snprintf(shown, sizeof shown, "%.*s%s", (int)bytes, p->names[i],
                  p->names[i][bytes] ? "..." : "");
-        rectangle here = {at_x(c, (double)p->points[2 * i]) + 7,
-                          at_y(c, (double)p->points[2 * i + 1]) - 8, text_width(c, shown), 13};
-        bool free_place = here.x + here.width < c->right;
-        for (size_t t = 0; t < placed && free_place; t++)
-            free_place = apart(&here, &taken[t]);
-        if (!free_place)
+        rectangle here = {0, at_y(c, (double)p->points[2 * i + 1]) - 8, text_width(c, shown), 13};
+        if (!place_name(c, i, taken, placed, &here))
             continue;
         ink(c, 0x222222, 1);
         put_text(c, here.x, here.y + 11, 0, shown);

@@ -78,6 +78,26 @@ def test_analogy(vecna, tmp_path):
         assert not (tmp_path / "b.svg").exists()
 
 
+def test_words_beside_the_vectors(vecna, tmp_path):
+    numpy.save(tmp_path / "w.npy", numpy.array([[1, 0, 0], [1, 1, 0], [3, 0, 1], [3, 1, 1], [0, 0, 9]], "f4"))
+    options = tmp_path / "w.npy", "-o", tmp_path / "a.svg", "--kind", "analogy", "--words", "man,woman,king,queen"
+    assert "with --vocab" in vecna("plot", *options, status=1).err
+    (tmp_path / "words").write_text("man\nwoman\nking\nqueen\nfish\n")
+    assert vecna("plot", *options, "--vocab", tmp_path / "words", "--json").json()["rows"] == 4
+    assert vecna("plot", *options, "--texts", tmp_path / "words", "--json").json()["rows"] == 4
+    (tmp_path / "words").rename(tmp_path / "w.vocab.txt")  # found by its name, as by eval analogy
+    assert vecna("plot", *options, "--json").json()["rows"] == 4
+    assert "--vocab" in vecna("plot", tmp_path / "w.npy", "-o", tmp_path / "a.svg", "--vocab", "w", status=2).err
+
+
+def test_few_lengths_are_few_bars(vecna, tmp_path):
+    def corners(rows):  # of the longest path: all bars are one
+        numpy.save(tmp_path / "v.npy", numpy.linspace(1, 2, rows, dtype="f4")[:, None] * numpy.ones((1, 4), "f4"))
+        vecna("plot", tmp_path / "v.npy", "-o", tmp_path / "n.svg", "--kind", "norms")
+        return max(part.split("/>")[0].count(" L ") for part in (tmp_path / "n.svg").read_text().split("<path")[1:])
+    assert corners(1000) == 3 * 40 and corners(9) == 3 * 6
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [
