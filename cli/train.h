@@ -103,7 +103,7 @@ typedef struct trainable {
 /* A training and what is known of it: progress on stderr, and checkpoints. All zeros before. */
 typedef struct trainer {
     const training_options *options;
-    const char *what;    /* "words", "steps": what is counted */
+    const char *what;    /* "words", "pairs": what is counted; a word, part of a JSON key */
     const char *kernels; /* that it runs; NULL: vecna_train_kernels() */
     const trainable *kind;
     void *model;
@@ -125,8 +125,8 @@ int trainer_end(trainer *watch, vecna_status status, const vecna_error *err,
 double trainer_seconds(const trainer *watch); /* of wall time */
 /* The start of a JSON object: "output" and "method". */
 void trainer_json_begin(const trainer *watch, const char *method, vecna_json_writer *json);
-/* Its members "words_trained", "epochs", "loss", "seconds", "cpu_seconds", "words_per_core_second",
- * "threads" and "kernels", and its end; prints it. */
+/* Its members "words_trained", "epochs", "loss", "seconds", "cpu_seconds", "words_per_core_second" (with
+ * what is counted in the place of words), "threads" and "kernels", and its end; prints it. */
 int trainer_json_end(const trainer *watch, vecna_json_writer *json);
 /* The same as lines of a summary. */
 void trainer_print(const trainer *watch);

@@ -180,12 +180,15 @@ void trainer_json_begin(const trainer *watch, const char *method, vecna_json_wri
 }
 
 int trainer_json_end(const trainer *watch, vecna_json_writer *json) {
-    json_count(json, "words_trained", watch->last.words);
+    char key[64];
+    snprintf(key, sizeof key, "%s_trained", watch->what);
+    json_count(json, key, watch->last.words);
     json_count(json, "epochs", watch->last.epochs);
     json_number(json, "loss", watch->last.loss);
     json_number(json, "seconds", trainer_seconds(watch));
     json_number(json, "cpu_seconds", trainer_cpu_seconds(watch));
-    json_number(json, "words_per_core_second", core_rate(watch));
+    snprintf(key, sizeof key, "%s_per_core_second", watch->what);
+    json_number(json, key, core_rate(watch));
     json_count(json, "threads", watch->options->threads);
     vecna_json_write_key(json, "kernels");
     vecna_json_write_string(json, watch->kernels ? watch->kernels : vecna_train_kernels());
@@ -256,7 +259,8 @@ vecna_status check_resources(const char *output, size_t memory_bytes, double dis
         return vecna_error_set(
             err, VECNA_ERR_MEMORY, -1,
             "training takes %.1f GB of memory, and %.1f GB can be had; use fewer "
-            "words (--min-count, --max-words), dimensions or threads",
+            "words (--min-count, --max-words), dimensions or threads, or a smaller --batch or "
+            "--chunk",
             (double)memory_bytes * 1e-9, available * 1e-9);
     return check_disk(output, disk_bytes, err);
 }

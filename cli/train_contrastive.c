@@ -7,6 +7,7 @@
 #include "vecna/linalg.h"
 #include "vecna/model.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,15 @@ static vecna_status encode(contrastive_job *job, vecna_error *err) {
     return status;
 }
 
+/* Bytes of a training: what vecna/train.h says of table and batch, and the start. */
+static double memory_of(const contrastive_job *job, size_t pieces, size_t dim) {
+    const vecna_contrastive_options *o = &job->options->model;
+    const double pairs = (double)job->fitted_count;
+    const double batch = fmin(o->batch ? (double)o->batch : 512, pairs);
+    const double chunk = o->chunk ? fmin((double)o->chunk, batch) : batch;
+    return 16 * (double)pieces * (double)dim + 24 * batch * (double)dim + 8 * chunk * batch;
+}
+
 /* The table before: the model's, or random numbers for --fresh. */
 static vecna_status make_start(contrastive_job *job, vecna_error *err) {
     const contrastive_options *o = job->options;
@@ -144,7 +154,7 @@ static vecna_status make_start(contrastive_job *job, vecna_error *err) {
                                "any number",
                                o->model.dim, dim);
     vecna_status status = check_resources(
-        o->training.output, (size_t)(16 * (double)about.pieces * (double)dim),
+        o->training.output, (size_t)memory_of(job, about.pieces, dim),
         (double)about.pieces * (double)dim * (o->training.checkpoint_seconds ? 13 : 1), err);
     if (status != VECNA_OK)
         return status;

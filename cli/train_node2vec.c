@@ -87,7 +87,7 @@ static int print_summary_json(const void *user) {
     vecna_json_write_key(&json, "weighted");
     vecna_json_write_bool(&json, vecna_graph_is_weighted(job->graph));
     json_count(&json, "dim", o->model.dim);
-    json_count(&json, "words_of_an_epoch", job->supply.words);
+    json_count(&json, "nodes_of_an_epoch", job->supply.words);
     return trainer_json_end(&job->watch, &json);
 }
 

@@ -58,7 +58,7 @@ def model(bars):
     report = json.loads(run("train", "clip", bars / "pictures" / "captions.tsv", "-o", bars / "m.vecna", "--size", "20x20", "--batch", 40,
                             "--epochs", 40, "--threads", 1, "--json").out)
     assert report["method"] == "clip" and report["pairs"] == 80 and report["pictures"] == 80 and report["texts"] == 20
-    assert report["words_trained"] == 40 * (80 - report["held_out"]) and report["held_out"] % 4 == 0
+    assert report["pairs_trained"] == 40 * (80 - report["held_out"]) and report["held_out"] % 4 == 0
     assert (report["height"], report["width"], report["channels"]) == (20, 20, 3)
     assert report["loss"] < 1.5 and 0.01 <= report["temperature"] < 0.2
     assert not (bars / "m.vecna.checkpoint").exists()

@@ -29,7 +29,7 @@ def test_what_belongs_together_is_found(vecna, pairs, tmp_path):
     options = ("train", "contrastive", pairs, "-o", out, "--batch", 64, "--epochs", 40, "--rate", 0.2, "--json", "--checkpoint", 0)
     report = json.loads(vecna(*options, "--threads", 1).out)
     assert report["pairs"] == 240 and report["held_out"] % 12 == 0 and report["held_out"] < 60
-    assert report["words_trained"] == 40 * (240 - report["held_out"]) and report["loss"] < 2.5
+    assert report["pairs_trained"] == 40 * (240 - report["held_out"]) and report["loss"] < 2.5
     first = out.read_bytes()
     json.loads(vecna(*options, "--threads", 2).out)
     assert out.read_bytes() == first  # on any number of threads
@@ -94,3 +94,11 @@ def test_mistakes(vecna, tmp_path):
     assert "size 4000" in vecna("train", "contrastive", tmp_path / "two.tsv", "-o", out, "--matryoshka", "4000", status=1).err
     assert "commas" in vecna("train", "contrastive", tmp_path / "two.tsv", "-o", out, "--matryoshka", "4,x", status=2).err
     assert not out.exists()
+
+
+def test_a_batch_that_memory_cannot_hold_is_refused_before_work(vecna, tmp_path):
+    """Its similarities are 8 bytes a pair of pairs: 300 GB here; in chunks they fit."""
+    path = tmp_path / "many.tsv"
+    path.write_text("".join(f"word {i}\tnumber {i}\n" for i in range(200_000)))
+    err = vecna("train", "contrastive", path, "-o", tmp_path / "m.vecna", "--batch", 200_000, status=1).err
+    assert "GB of memory" in err and "--chunk" in err and not (tmp_path / "m.vecna").exists()

@@ -32,7 +32,7 @@ def test_words_of_a_topic_are_neighbours(vecna, tmp_path, model, dim):
                 "--model", model, "--json").json()
     vectors, words = numpy.load(tmp_path / "v.npy"), (tmp_path / "v.vocab.txt").read_text().split()
     assert vectors.shape == (60, dim) and got["dim"] == dim
-    assert got["words_trained"] == 15 * got["pairs"] and got["pairs"] <= 3600
+    assert got["pairs_trained"] == 15 * got["pairs"] and got["pairs"] <= 3600
     assert same_topic(words, vectors) > 0.85 and got["loss"] < 0.1
 
 

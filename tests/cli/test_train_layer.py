@@ -42,7 +42,7 @@ def test_a_classifier_is_its_twin(vecna, tmp_path, l2):
     assert numpy.allclose(numpy.load(tmp_path / "v.npy"), table, atol=1e-6)
     right = [(weights @ table[coded[i]].mean(0) + bias).argmax() == classes.index(labels[i]) for i in asked]
     assert told["accuracy"]["value"] == pytest.approx(numpy.mean(right)) and told["held_out"] == 10
-    assert told["words_trained"] == 4 * 30
+    assert told["samples_trained"] == 4 * 30
 
 
 @pytest.mark.parametrize("kind", ["squared", "logistic"])

@@ -26,7 +26,7 @@ def test_clubs_are_found(vecna, tmp_path):
     got = vecna("train", "node2vec", KARATE, "-o", tmp_path / "v.npy", "--dim", 32, "--lr", 0.1, "--epochs", 3,
                 "--threads", 2, "--json").json()
     assert (got["nodes"], got["edges"], got["weighted"]) == (34, 77, False)
-    assert got["words_of_an_epoch"] == 34 * 10 * 80 and got["words_trained"] == 3 * 27200
+    assert got["nodes_of_an_epoch"] == 34 * 10 * 80 and got["nodes_trained"] == 3 * 27200
     names = (tmp_path / "v.vocab.txt").read_text().split()
     vectors = numpy.load(tmp_path / "v.npy")
     # 0.86 with a seed or another; by chance 0.5
