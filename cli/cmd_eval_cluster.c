@@ -141,15 +141,16 @@ static vecna_status evaluate(cluster_job *job, vecna_pool *pool, vecna_error *er
     return status == VECNA_OK ? find_intervals(job, err) : status;
 }
 
-static void print_silhouette(const char *head, double value) {
+/* One group has no other to be apart from. */
+static const char *silhouette_word(double value, char out[16]) {
     if (isnan(value))
-        printf("%s-", head); /* one group has no other */
-    else
-        printf("%s%.3f", head, value);
+        return "-";
+    snprintf(out, 16, "%.3f", value);
+    return out;
 }
 
 static void print_text(const cluster_job *job) {
-    char beside[64];
+    char beside[64], words[2][16];
     printf("%s: %s rows x %zu, %zu labels, k-means with %zu clusters (%zu steps%s)\n", job->path,
            grouped(job->file.vectors.rows), job->file.vectors.dim, job->truth.classes,
            job->clusters, job->fit.iterations, job->fit.converged ? "" : ", not converged");
@@ -161,9 +162,8 @@ static void print_text(const cluster_job *job) {
     print_figure("ARI", job->ari, beside);
     snprintf(beside, sizeof beside, "by chance %.3f", job->chance.purity);
     print_figure("purity", job->purity, beside);
-    print_silhouette("  silhouette     ", job->silhouette);
-    print_silhouette("   of the labels themselves ", job->by_labels);
-    putchar('\n');
+    printf("  %-14s %6s   of the labels themselves %s\n", "silhouette",
+           silhouette_word(job->silhouette, words[0]), silhouette_word(job->by_labels, words[1]));
 }
 
 static void write_agreement(vecna_json_writer *json, const vecna_agreement *at) {

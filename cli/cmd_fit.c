@@ -164,9 +164,15 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     options.progress = show_progress;
     options.progress_user = job;
     options.pool = job->pool;
-    progress_start(&job->meter, "fitting", -1);
     vecna_view source = vecna_matrix_view(job->both.source.vectors);
     vecna_view target = vecna_matrix_view(job->both.target.vectors);
+    const size_t least = source.dim < target.dim ? source.dim : target.dim;
+    if (o->rank > least)
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "--rank %zu: between %zu and %zu dimensions there are at most %zu "
+                               "directions",
+                               o->rank, source.dim, target.dim, least);
+    progress_start(&job->meter, "fitting", -1);
     if (o->anchors || (o->unpaired && !o->prior))
         status = vecna_translate_unpaired(source, target, job->anchors, job->anchor_count, &options,
                                           &job->map, err);

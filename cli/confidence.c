@@ -40,7 +40,10 @@ vecna_status confidence_begin(const vecna_map *map, const confidence_plan *plan,
                               confidence_output *out, vecna_error *err) {
     confidence_output o = {.map = map, .below = plan->below, .list_path = plan->list};
     o.fields = plan->wanted && carries_fields(plan);
-    vecna_status status = vecna_confidence_new(map, NULL, &o.confidence, err);
+    vecna_error inner;
+    vecna_status status = vecna_confidence_new(map, NULL, &o.confidence, &inner);
+    if (status != VECNA_OK)
+        vecna_error_set(err, status, -1, "--confidence: %s", inner.message);
     if (status == VECNA_OK && plan->wanted && !o.fields) {
         static const char ending[] = ".confidence.jsonl";
         const size_t bytes = strlen(plan->out_path);
@@ -242,7 +245,9 @@ void confidence_close(confidence_output *output) {
 
 void confidence_print(const confidence_output *output, FILE *to) {
     const double rows = output->rows ? (double)output->rows : 1;
-    fprintf(to,
+    if (output->rows)
+        fprintf(
+            to,
             "confidence %.3f: the share of its native neighbours that a row is expected to keep; "
             "cosine "
             "%.3f, at least %.3f for 95 of 100\n",

@@ -160,6 +160,27 @@ static vecna_status counted_open(vecna_reader *reader, vecna_error *err) {
     return open_state(reader, rows, err);
 }
 
+/* Whether every line seen begins with a number that has a point: numpy.savetxt of a matrix, whose first column
+ * would be lost for words. */
+static int is_bare_matrix(const char *text, size_t bytes) {
+    size_t lines = 0;
+    for (const char *at = text, *end = text + bytes; at < end && lines < LINES_LOOKED_AT; lines++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const size_t length = (size_t)((newline ? newline : end) - at);
+        size_t first = 0;
+        float ignored;
+        if (newline == NULL && lines > 0)
+            break;
+        while (first < length && !is_gap(at[first]))
+            first++;
+        if (first == 0 || memchr(at, '.', first) == NULL ||
+            vecna_number_parse_f32(at, first, VECNA_NUMBER_LENIENT, &ignored) != first)
+            return 0;
+        at = newline ? newline + 1 : end;
+    }
+    return lines > 1;
+}
+
 static vecna_status glove_open(vecna_reader *reader, vecna_error *err) {
     vni_input *input = &reader->input;
     size_t ask = FIRST_ASK, dim = 0, lines = 0;
@@ -173,8 +194,16 @@ static vecna_status glove_open(vecna_reader *reader, vecna_error *err) {
             return status;
         whole = input->at_end || available < ask;
         dim = guess_dim((const char *)data, available, whole, &lines);
-        if (whole || lines >= 3)
+        if (whole || lines >= 3) {
+            if (reader->options.format == NULL && is_bare_matrix((const char *)data, available))
+                return vecna_error_set(
+                    err, VECNA_ERR_FORMAT, 1,
+                    "%s has numbers where a word begins each line: is it a bare matrix? Save that "
+                    "as .npy or with tabs as .tsv; --in-format glove takes the first column for "
+                    "words",
+                    input->name);
             break;
+        }
         if (available > reader->options.max_line_bytes)
             return vecna_error_set(err, VECNA_ERR_FORMAT, 1,
                                    "%s line 1 has more than %zu bytes; is it a text file?",

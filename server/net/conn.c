@@ -355,7 +355,8 @@ static step begin_body(vni_conn *conn) {
     if (conn->home->stops > 0 || (most > 0 && conn->requests >= most))
         call->exchange.keep_alive = 0;
     if (length > 0 && (uint64_t)length > conn->home->limits.body_bytes) {
-        refuse(conn, 413, "the body is too large");
+        refuse(conn, 413,
+               "the body is larger than body_bytes of this server's limits: send less a request");
         return AGAIN;
     }
     if (server->options.admit != NULL) {

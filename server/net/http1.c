@@ -441,7 +441,9 @@ static int read_extension(vni_http_chunks *chunks, unsigned char c) {
 
 static int end_of_size(vni_http_chunks *chunks) {
     if (chunks->left > chunks->limit_bytes - chunks->total)
-        return refuse_chunk(chunks, 413, "the body is too large");
+        return refuse_chunk(
+            chunks, 413,
+            "the body is larger than body_bytes of this server's limits: send less a request");
     chunks->total += chunks->left;
     chunks->stage = chunks->left == 0 ? TRAILER : DATA;
     chunks->digits = 0;

@@ -55,7 +55,7 @@ def test_clusters_of_equal_rows(vecna, tmp_path):
     got = vecna("eval", "cluster", file, "--labels", tmp_path / "v.labels", "--json", "--metric", "l2", "-k", 1).json()
     assert got["inertia"] == 0 and got["v_measure"]["value"] == 0 and got["silhouette"] is None
     got = vecna("eval", "cluster", file, "--labels", tmp_path / "v.labels")  # k is 2, and one group is found
-    assert "silhouette     -   of the labels themselves 0.000" in got.out and "nan" not in got.out
+    assert "silhouette          -   of the labels themselves 0.000" in got.out and "nan" not in got.out
 
 
 def test_intervals_of_shares_are_shares(vecna, tmp_path):

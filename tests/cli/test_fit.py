@@ -348,6 +348,11 @@ def test_every_method_maps_well_what_is_linear(vecna, tmp_path, pair, method):
     assert report["truth"]["retention"][0] > (0.3 if method.startswith("procrustes") else 0.7)
 
 
+def test_a_rank_above_the_dimensions(vecna, tmp_path, pair):
+    err = vecna("fit", *pair, "-o", tmp_path / "m.vecna", "--method", "reduced-rank", "--rank", 11, status=1).err
+    assert "--rank 11: between 16 and 10 dimensions there are at most 10" in err
+
+
 def test_numbers_of_the_methods_have_an_effect(vecna, tmp_path, pair):
     for one, other in ((("ridge", "--lambda", 0.01), ("ridge", "--lambda", 50)),
                        (("blend", "--lambda", 0.1, "--share", 0.1), ("blend", "--lambda", 0.1, "--share", 0.9)),

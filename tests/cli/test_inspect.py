@@ -230,3 +230,13 @@ def test_what_cannot_be_told_is_not_said(vecna, tmp_path):
         assert "Matryoshka" not in vecna("inspect", tmp_path / f"{name}.npy").out, name
     numpy.save(tmp_path / "rows.npy", ROWS)
     assert "Matryoshka" in vecna("inspect", tmp_path / "rows.npy").out
+
+
+def test_a_bare_matrix_is_no_glove(vecna, tmp_path):
+    numpy.savetxt(tmp_path / "m.txt", ROWS)
+    assert "bare matrix" in vecna("inspect", tmp_path / "m.txt", status=1).err
+    assert vecna("inspect", tmp_path / "m.txt", "--in-format", "glove", "--json").json()["dim"] == 7
+    numpy.savetxt(tmp_path / "m.tsv", ROWS, delimiter="\t")
+    assert vecna("inspect", tmp_path / "m.tsv", "--json").json()["dim"] == 8
+    (tmp_path / "w.txt").write_text("".join(f"{word} 0.5 {i}\n" for i, word in enumerate(["3.14", "pi", "2.71", "17"])))
+    assert vecna("inspect", tmp_path / "w.txt", "--json").json()["dim"] == 2
