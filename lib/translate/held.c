@@ -121,7 +121,8 @@ vecna_held_info vecna_map_held(const vecna_map *map) {
     vecna_held_info info = {.missed = VNI_MISSED};
     if (map->held) {
         info.rows = map->held->rows;
-        info.cosine = map->held->model.cosine_mean;
+        /* with the growth of the delivered map an extrapolation, which may lead past 1 */
+        info.cosine = map->held->model.cosine_mean < 1 ? map->held->model.cosine_mean : 1;
         info.has_scores = map->held->has_curve;
         info.ks_before = map->held->ks_before;
         info.ks_after = map->held->ks_after;

@@ -348,6 +348,14 @@ def test_every_method_maps_well_what_is_linear(vecna, tmp_path, pair, method):
     assert report["truth"]["retention"][0] > (0.3 if method.startswith("procrustes") else 0.7)
 
 
+def test_no_cosine_is_above_one(vecna, tmp_path, examples):
+    rows = numpy.load(examples / "glosses" / "pairs.minilm.384.npy")[:400]  # into itself: the delivered map is exact
+    numpy.save(tmp_path / "rows.npy", rows)
+    vecna("fit", tmp_path / "rows.npy", tmp_path / "rows.npy", "-o", tmp_path / "m.vecna", "--method", "procrustes", "--resamples", 60)
+    held = vecna("inspect", tmp_path / "m.vecna", "--json").json()["held"]
+    assert 0.99 < held["cosine"] <= 1
+
+
 def test_a_rank_above_the_dimensions(vecna, tmp_path, pair):
     err = vecna("fit", *pair, "-o", tmp_path / "m.vecna", "--method", "reduced-rank", "--rank", 11, status=1).err
     assert "--rank 11: between 16 and 10 dimensions there are at most 10" in err
