@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT_ROWS = 2048 };
+enum { KEPT_ROWS = 2048, CONE_ROWS = 30 }; /* fewer rows are no cone */
 
 typedef struct inspection {
     const char *path;
@@ -119,7 +119,9 @@ static void print_report(const inspection *look) {
     }
     if (!isnan(r->mean_pair_cosine))
         printf("  mean pair cosine  %.3f%s\n", r->mean_pair_cosine,
-               r->mean_pair_cosine > 0.5 ? " (a narrow cone: raw cosines say little here)" : "");
+               r->mean_pair_cosine > 0.5 && r->usable >= CONE_ROWS
+                   ? " (a narrow cone: raw cosines say little here)"
+                   : "");
     if (!isnan(r->effective_rank))
         printf("  effective rank    %.0f of %zu\n", r->effective_rank, r->dim);
     if (has_prefixes(r))

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { VOCABULARY_BYTES_MOST = 64 << 20 };
 
@@ -256,6 +257,11 @@ static vecna_status open_way(vni_generation *generation, vni_way *way, const vni
         const vni_serve_options *serving = generation->proxy->options;
         const int named =
             serving && serving->find_map && serving->find_map(way->config.map, path, sizeof path);
+        if (!named && strchr(way->config.map, '/') == NULL && access(way->config.map, F_OK) != 0)
+            return vecna_error_set(err, VECNA_ERR_NOT_FOUND, -1,
+                                   "map %s: there is no file %s, and no installed map of that name "
+                                   "(`vecna maps` lists them)",
+                                   way->name, way->config.map);
         status = vecna_map_open(named ? path : way->config.map, &options, &way->learned, err);
         if (status != VECNA_OK)
             return status;

@@ -228,6 +228,7 @@ def test_what_cannot_be_told_is_not_said(vecna, tmp_path):
     for name, rows in (("none", ROWS[:0]), ("one", ROWS[:1]), ("zero", numpy.zeros((9, 8), "f4")), ("same", ROWS[[3] * 9]), ("narrow", ROWS[:, :3])):
         numpy.save(tmp_path / f"{name}.npy", rows)
         assert "Matryoshka" not in vecna("inspect", tmp_path / f"{name}.npy").out, name
+        assert "narrow cone" not in vecna("inspect", tmp_path / f"{name}.npy").out, name
     numpy.save(tmp_path / "rows.npy", ROWS)
     assert "Matryoshka" in vecna("inspect", tmp_path / "rows.npy").out
 

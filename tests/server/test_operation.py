@@ -285,6 +285,8 @@ def test_check_says_what_would_be_served(tmp_path, vecna):
     assert "line 1" in vecna("serve", "--config", write(path, "listn: x\n"), "--check", status=1).err
     assert "map" in vecna("serve", "--upstream", "http://127.0.0.1:1", "--map", "/no/map", "--check", status=1).err
     assert "exclude" in vecna("serve", "--upstream", "u", "--config", "c", status=2).err
+    err = vecna("serve", "--upstream", "http://127.0.0.1:1", "--map", "minilm-to-mpne", "--check", status=1).err
+    assert "map default: there is no file minilm-to-mpne, and no installed map of that name" in err
     # what only a start would find: the address, the certificate, places that cannot be written
     for text, words in (("listen: 127.0.0.1:99999\n", "cannot listen on '127.0.0.1:99999'"),
                         ("tls: {cert: /no/such.pem, key: /no/such.key}\n", "/no/such.pem"),
