@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct part_head {
@@ -231,6 +232,14 @@ static int on_next(void *user, const char **text, size_t *bytes) {
     return more;
 }
 
+/* Rows of all of the input, by the bytes that those so far took; what is read ahead is in them too. */
+static void guess_total(embed *job, size_t count) {
+    const double read = (double)ftell(job->input) - job->input_from;
+    const double rows = (double)(job->meter.done + count + job->hash_count);
+    if (read > 0 && job->input_bytes > job->input_from)
+        job->meter.total = (int64_t)(rows * (job->input_bytes - job->input_from) / read);
+}
+
 static int on_take(void *user, const float *rows, size_t count, size_t dim) {
     embed *job = user;
     if (job->dim == 0) {
@@ -265,8 +274,10 @@ static int on_take(void *user, const float *rows, size_t count, size_t dim) {
         return 1;
     }
     job->rows += count;
-    if (!job->quiet)
+    if (!job->quiet) {
+        guess_total(job, count);
         progress_add(&job->meter, count);
+    }
     return 0;
 }
 
@@ -390,9 +401,14 @@ uint64_t embed_identity(const embed *job) {
 }
 
 vecna_status embed_gather(embed *job) {
+    struct stat about;
     vecna_status status = open_input(job);
     if (status == VECNA_OK)
         status = take_up(job);
+    if (status == VECNA_OK && fstat(fileno(job->input), &about) == 0) {
+        job->input_bytes = (double)about.st_size;
+        job->input_from = (double)ftell(job->input);
+    }
     if (status == VECNA_OK)
         status = job->upstream ? ask_for_rest(job) : embed_here(job);
     if (status == VECNA_OK && job->rows == 0)

@@ -47,6 +47,7 @@ typedef struct embed {
     uint64_t *hashes; /* of rows in flight, a ring */
     size_t hash_room, hash_first, hash_count;
     progress meter;
+    double input_bytes, input_from; /* of the input, and where this run began: how much is left */
     vecna_error err;
     vecna_status status;
 } embed;

@@ -1,7 +1,10 @@
 """vecna onboard, models and embed against scripted servers."""
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import time
@@ -190,6 +193,23 @@ def test_embed_goes_on_where_it_was_killed(vecna, tmp_path):
         assert done["rows"] == 3000 and done["resumed"] >= 200
         assert len(up.bodies) - asked <= 300 - done["resumed"] // 10 + 1
         assert numpy.array_equal(numpy.load(tmp_path / "t.npy"), numpy.array([vector_of(t, 16) for t in texts]))
+
+
+def test_embed_says_how_much_is_left(tmp_path):
+    with upstream(dim=16, delay=0.1) as up:
+        (tmp_path / "t").write_text("".join(f"line {i:04}\n" for i in range(400)))
+        ours, theirs = pty.openpty()
+        command = [VECNA, "embed", tmp_path / "t", "-o", tmp_path / "t.npy", "--upstream", up.url, "--batch", "10", "--in-flight", "2", "--model", "m"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(ours, 4096):
+                said += part
+        os.close(ours)
+        assert process.wait() == 0
+    shares = [int(share) for share in re.findall(rb"rows/s, (\d+) %, \d+ s left", said)]
+    assert shares and shares == sorted(shares) and 0 < shares[0] and shares[-1] <= 100
 
 
 def test_embed_survives_a_server_that_stumbles(vecna, tmp_path):
