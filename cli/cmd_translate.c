@@ -13,7 +13,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { BAD_FAIL = 0, BAD_SKIP = 1 };
 enum { BLOCK_BYTES = 1 << 22 };
@@ -595,22 +594,8 @@ static int run_job(job *work, const char *in_path, const char *out_path) {
     return status == VECNA_OK ? EXIT_DONE : fail_with(&err);
 }
 
-/* One file behind two names as well. */
-static int is_one_file(const char *in, const char *out) {
-    struct stat of_in, of_out;
-    return strcmp(in, "-") != 0 && strcmp(out, "-") != 0 && stat(in, &of_in) == 0 &&
-           stat(out, &of_out) == 0 && S_ISREG(of_in.st_mode) && of_in.st_dev == of_out.st_dev &&
-           of_in.st_ino == of_out.st_ino;
-}
-
 int translate_file(const translate_options *options, const char *in, const char *out) {
-    vecna_error err;
     job work;
-    if (is_one_file(in, out)) {
-        vecna_error_set(&err, VECNA_ERR_ARGUMENT, -1,
-                        "OUT %s is IN: its vectors would be gone; give another name", out);
-        return fail_with(&err);
-    }
     memset(&work, 0, sizeof work);
     work.options = options;
     return run_job(&work, in, out);

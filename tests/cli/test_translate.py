@@ -817,13 +817,3 @@ def test_memory_does_not_grow_with_the_file(tmp_path, small_map):
     assert status == 0
     assert (tmp_path / "out.npy").stat().st_size == 128 + count * 10000 * 40
     assert kilobytes < 200 * 1024
-
-
-def test_the_source_is_not_written_over(vecna, tmp_path):
-    """OUT that is IN, by its own name or another, is refused and IN is whole."""
-    numpy.save(tmp_path / "v.npy", ROWS)
-    (tmp_path / "w.npy").symlink_to(tmp_path / "v.npy")
-    for name in ("v.npy", "w.npy"):
-        err = vecna("translate", tmp_path / "v.npy", tmp_path / name, "--dim", 3, status=1).err
-        assert name in err and "another name" in err
-        assert numpy.array_equal(numpy.load(tmp_path / "v.npy"), ROWS)
