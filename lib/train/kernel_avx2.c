@@ -54,14 +54,7 @@ KERNEL static inline float avx2_sum_of(__m256 a) {
     return _mm_cvtss_f32(_mm_add_ss(rest, _mm_movehdup_ps(rest)));
 }
 
-#define GAINS NAME(eight_gains)
-#define GAIN_VECTOR __m256
-#define G(op) _mm256_##op##_ps
-#define G_BITS(op) _mm256_##op##_epi32
-#define G_ROUND(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
-#define G_WHOLE _mm256_cvtps_epi32
-#define G_FLOATS _mm256_castsi256_ps
-#include "train/kernel_gains.h"
+#include "train/kernel_gains8.h"
 
 #include "train/kernel_body.h"
 
