@@ -47,6 +47,17 @@ static inline uint32_t vni_bits_of_float(float value) {
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
+/* What a row of numbers may be: all zeros, or not finite. Both tests are on the bits, so that they vectorise. */
+typedef enum vni_row_kind { VNI_ROW_GOOD, VNI_ROW_ZERO, VNI_ROW_SPECIAL } vni_row_kind;
+static inline vni_row_kind vni_row_kind_of(const float *row, size_t dim) {
+    uint32_t any = 0, special = 0;
+    for (size_t i = 0; i < dim; i++) {
+        const uint32_t bits = vni_bits_of_float(row[i]) & 0x7fffffffu;
+        any |= bits;
+        special |= bits >= 0x7f800000u;
+    }
+    return special ? VNI_ROW_SPECIAL : any ? VNI_ROW_GOOD : VNI_ROW_ZERO;
+}
 /* The exponent moves into place by an exact multiplication, which also makes normal numbers of
  * half's subnormals. Infinity and NaN get their exponent by hand, NaN its quiet bit too. */
 static inline float vni_float_of_f16(uint16_t half) {

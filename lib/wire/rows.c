@@ -2,6 +2,7 @@
  * to where they stay, and nothing is passed on that was not looked at. A row may come in any order;
  * each remembers the index it came with, and the whole is put in order at the end, which costs
  * nothing when it was in order (as it nearly always is). */
+#include "base/base_impl.h"
 #include "wire/wire_impl.h"
 
 #include <math.h>
@@ -124,20 +125,13 @@ static vecna_status add_base64(vni_wire_rows *rows, vecna_wire_text text, float 
     return VECNA_OK;
 }
 
-/* Finite and not all zeros, on the bits: both tests vectorise. */
 static vecna_status check_values(const vni_wire_rows *rows, const float *row, vecna_error *err) {
-    uint32_t any = 0, special = 0, bits;
-    for (size_t i = 0; i < rows->matrix.dim; i++) {
-        memcpy(&bits, &row[i], sizeof bits);
-        bits &= 0x7fffffffu;
-        any |= bits;
-        special |= bits >= 0x7f800000u;
-    }
-    if (special)
+    const vni_row_kind kind = vni_row_kind_of(row, rows->matrix.dim);
+    if (kind == VNI_ROW_SPECIAL)
         return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)rows->count,
                                "answers a vector with NaN or infinity in it for input %zu",
                                rows->count);
-    if (any == 0)
+    if (kind == VNI_ROW_ZERO)
         return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)rows->count,
                                "answers a vector of zeros for input %zu", rows->count);
     return VECNA_OK;

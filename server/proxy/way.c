@@ -1,6 +1,7 @@
 /* From a target's vectors to a client's: nothing, a fixed adapter, or a learned map; then what `dimensions`
  * cut; then the length. The plan is made before the vectors are touched, so that a request that cannot be
  * answered is refused with a sentence and never with vectors of a wrong dimension. */
+#include "base/base_impl.h"
 #include "net/net_impl.h"
 #include "proxy/proxy.h"
 
@@ -179,20 +180,13 @@ static void normalize_rows(float *rows, size_t count, size_t dim) {
     }
 }
 
-/* Finite and not all zeros, on the bits: both tests vectorise. */
 static vecna_status check_rows(const float *rows, size_t count, size_t dim, vecna_error *err) {
     for (size_t i = 0; i < count; i++) {
-        uint32_t any = 0, special = 0, bits;
-        for (size_t j = 0; j < dim; j++) {
-            memcpy(&bits, &rows[i * dim + j], sizeof bits);
-            bits &= 0x7fffffffu;
-            any |= bits;
-            special |= bits >= 0x7f800000u;
-        }
-        if (special)
+        const vni_row_kind kind = vni_row_kind_of(rows + i * dim, dim);
+        if (kind == VNI_ROW_SPECIAL)
             return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
                                    "gave a vector that is not finite after the map");
-        if (any == 0)
+        if (kind == VNI_ROW_ZERO)
             return vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
                                    "gave a vector of which nothing but zeros is left");
     }
