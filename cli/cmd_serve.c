@@ -84,7 +84,7 @@ int command_serve(int argc, char **argv) {
          "cut or pad to N dimensions, in the same space"},
         {"map", 0, OPTION_TEXT, &options.map, "FILE", "translate with a map of vecna fit"},
         {"precision", 0, OPTION_TEXT, &options.precision, "P",
-         "with --map: of its weights, float16 (default), float32 or\nint8"},
+         "with --map: of its weights, int12 (default), float16, float32\nor int8"},
         {"api-key", 0, OPTION_TEXT, &options.api_key, "K",
          "key for the upstream; '${NAME}' takes the environment's"},
         {"client-key", 0, OPTION_TEXT, &options.client_key, "K", "key that clients must show"},

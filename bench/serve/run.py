@@ -308,7 +308,7 @@ def make_map(options, folder):
 def mapped(options, folder):
     """A learned map 1536 -> 768 on the way, against none; and with the confidence of each answer beside it."""
     map_file = make_map(options, folder)
-    kinds = ("float16", "float32", "int8", "float16+confidence")
+    kinds = ("int12", "float16", "float32", "int8", "int12+confidence")
     conf = {name: (map_file, ("--precision", name.split("+")[0])) for name in kinds} | {"without": (None, ())}
     clusters = {}
     try:

@@ -6,7 +6,10 @@
 #include <math.h>
 
 /* A memory looks at a cell of its pairs once a block. */
-enum { BLOCK_ROWS = 1024, BLOCK_ROWS_MEMORY = 4096, ROWS_F16 = 4 };
+enum { BLOCK_ROWS = 1024, BLOCK_ROWS_MEMORY = 4096 };
+
+/* Up to these weights of fewer bits, used once for every row, are faster than floats used for many. */
+enum { ROWS_INT12 = 12, ROWS_F16 = 4 };
 
 typedef struct applying {
     const vecna_map *map;
@@ -90,7 +93,9 @@ static vecna_status apply_floats(const applying *a, size_t begin, size_t end) {
     const vecna_matrix out = vecna_matrix_rows(a->out, begin, count);
     const vecna_view weights =
         vecna_view_dense(a->map->weights, a->map->source_dim, a->map->target_dim);
-    vecna_status status = a->map->f16 && count <= ROWS_F16
+    vecna_status status = a->map->int12 && count <= ROWS_INT12
+                              ? vecna_linalg_int12_product(a->map->int12, in, out, NULL)
+                          : a->map->f16 && count <= ROWS_F16
                               ? vecna_linalg_f16_product(a->map->f16, in, out, NULL)
                               : vecna_linalg_product(in, weights, out, NULL, NULL);
     for (size_t i = begin; i < end && !status; i++) {

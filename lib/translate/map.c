@@ -65,6 +65,7 @@ void vecna_map_free(vecna_map *map) {
         vni_map_sections[i]->release(map, allocator);
     }
     vecna_linalg_f16_free(map->f16);
+    vecna_linalg_int12_free(map->int12);
     vecna_linalg_int8_free(map->int8);
     vecna_release(allocator, map->source_name);
     vecna_release(allocator, map->weights);

@@ -3,7 +3,7 @@
 
 vecna_status vecna_map_use_f16(vecna_map *map, vecna_error *err) {
     const vecna_matrix weights = vecna_matrix_dense(map->weights, map->source_dim, map->target_dim);
-    if (map->f16 || map->int8 || !vecna_linalg_f16_is_fast()) {
+    if (map->f16 || map->int12 || map->int8 || !vecna_linalg_f16_is_fast()) {
         return VECNA_OK;
     }
     return vecna_linalg_f16_new(weights, map->allocator, &map->f16, err);

@@ -27,9 +27,10 @@ struct vecna_map {
     int normalized;
     int source_normalized;
     size_t rows_fit;
-    double explained;        /* of the report; 0: not known */
-    vecna_linalg_f16 *f16;   /* weights as halves, for a few rows; NULL: not asked for */
-    vecna_linalg_int8 *int8; /* weights and bias as bytes, in their place; NULL: not asked for */
+    double explained;          /* of the report; 0: not known */
+    vecna_linalg_int12 *int12; /* weights as 12 bits, for a few rows; NULL: not asked for */
+    vecna_linalg_f16 *f16;     /* or as halves */
+    vecna_linalg_int8 *int8;   /* weights and bias as bytes, in their place; NULL: not asked for */
     uint64_t checksum;
     vecna_verdict verdict;
     unsigned reasons;

@@ -270,6 +270,8 @@ static vecna_status open_way(vni_generation *generation, vni_way *way, const vni
             status = vecna_map_use_int8(way->learned, err);
         else if (way->config.precision == VNI_PRECISION_FLOAT16)
             status = vecna_map_use_f16(way->learned, err);
+        else if (way->config.precision == VNI_PRECISION_INT12)
+            status = vecna_map_use_int12(way->learned, err);
         if (status != VECNA_OK)
             return status;
         if (way->info.verdict == VECNA_VERDICT_FAIL && !way->config.force)

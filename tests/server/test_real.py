@@ -127,16 +127,18 @@ def test_a_learned_map_is_served(minilm, glossmap, tmp_path):
         subprocess.run([VECNA, "translate", tmp_path / "in.npy", tmp_path / "out.npy", "--map", glossmap], check=True,
                        capture_output=True)
         exact = numpy.load(tmp_path / "out.npy")
-        assert vectors == pytest.approx(exact, abs=1e-4) and 1 - (vectors * exact).sum(1).min() < 1e-6  # 16 bits against float32
+        assert vectors == pytest.approx(exact, abs=1e-4) and 1 - (vectors * exact).sum(1).min() < 1e-6  # 12 bits against float32
     with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap, "--precision", "int8") as vecna:
         on_bytes = vecna.embed(texts)[0]
         assert (on_bytes * vectors).sum(1).min() > 0.999 and not numpy.array_equal(on_bytes, vectors)
         assert numpy.array_equal(vecna.embed(texts[:1])[0], on_bytes[:1])  # alone or among others, the same
     with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap, "--precision", "float32") as vecna:
         exact = vecna.embed(texts)[0]
-        assert 1 - (exact * vectors).sum(1).min() < 1e-6  # halves, the default
+        assert 1 - (exact * vectors).sum(1).min() < 1e-6  # 12 bits, the default
+    with serving("--upstream", minilm, "--model", "all-MiniLM-L6-v2", "--map", glossmap, "--precision", "float16") as vecna:
+        assert 1 - (exact * vecna.embed(texts)[0]).sum(1).min() < 1e-7
     vecna = Served("--listen", "127.0.0.1:0", "--upstream", minilm, "--model", "m", "--map", glossmap, "--precision", "f8", ready=False)
-    assert "float16|float32|int8" in vecna.stop(status=1).replace(", ", "|").replace(" or ", "|")
+    assert "int12|float16|float32|int8" in vecna.stop(status=1).replace(", ", "|").replace(" or ", "|")
 
 
 def test_a_map_for_another_model_is_refused(glossmap):
