@@ -15,7 +15,7 @@
 
 typedef struct fit_options {
     const char *out;
-    int method, role, pair_by;
+    int method, role, pair_by, bad_rows; /* bad_rows: 0 fail, 1 skip */
     double lambda, share, exponent, min_retention, duplicate_cosine, temperature, correction, means;
     size_t rank, neighbours, threads, resamples;
     uint64_t seed;
@@ -93,11 +93,13 @@ static vecna_status load_queries(fit_job *job, vecna_error *err) {
             "%s has %zu queries and %s has %zu; they must be the same, row by row",
             o->queries_source, job->queries_source.vectors.rows, o->queries_target,
             job->queries_target.vectors.rows);
-    if (o->qrels == NULL && job->queries_source.relevant && job->both.source_alone)
+    if (o->qrels == NULL && job->queries_source.relevant &&
+        job->both.source_alone + job->both.left_out)
         return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
                                "the queries name their answers by row, but %zu rows of %s have no "
-                               "partner, so rows have moved; give --qrels with ids",
-                               job->both.source_alone, job->both.source.path);
+                               "partner%s, so rows have moved; give --qrels with ids",
+                               job->both.source_alone + job->both.left_out, job->both.source.path,
+                               job->both.left_out ? " or were left out" : "");
     status = judge_queries(&job->queries_source, &job->both.source, o->qrels, &job->truth, err);
     if (status != VECNA_OK || job->truth.judgements == NULL)
         return status;
@@ -194,6 +196,7 @@ static int print_fit_json(const fit_job *job, const vecna_map_info *about, FILE 
         size_t value;
     } counts[] = {{"source_unmatched", job->both.source_alone},
                   {"target_unmatched", job->both.target_alone},
+                  {"pairs_left_out", job->both.left_out},
                   {"source_dim", about->source_dim},
                   {"target_dim", about->target_dim}};
     vecna_json_writer json;
@@ -247,8 +250,9 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
     if (status == VECNA_OK && o->unpaired)
         status = load_unpaired(source, target, &format, &job->both, &err);
     else if (status == VECNA_OK && source)
-        status =
-            load_pairs(source, target, &format, (pairing)o->pair_by, o->texts, &job->both, &err);
+        status = load_pairs(source, target, &format,
+                            &(pair_options){(pairing)o->pair_by, o->texts, o->bad_rows != 0},
+                            &job->both, &err);
     if (status == VECNA_OK && o->anchors)
         status = load_anchors(o->anchors, &job->both, &job->anchors, &job->anchor_count, &err);
     if (status == VECNA_OK)
@@ -329,6 +333,9 @@ static int check_leaning(const usage *use, const fit_options *o, size_t files) {
         return usage_error(use, "--unpaired goes with --prior or with --anchors, not with both");
     if (o->unpaired && !o->prior && o->update)
         return usage_error(use, "--update adds pairs: --unpaired rows are none");
+    if (o->bad_rows && o->unpaired)
+        return usage_error(use, "--bad-rows leaves out pairs: --unpaired rows are none, take bad "
+                                "ones out of their files");
     if (o->anchors && !o->unpaired)
         return usage_error(use, "--anchors goes with --unpaired; fit pairs as pairs");
     const int aligns = o->anchors || (o->unpaired && !o->prior);
@@ -392,6 +399,9 @@ int command_fit(int argc, char **argv) {
         {"pairing", 0, OPTION_GROUP, NULL, NULL, "which rows are pairs"},
         {"pair-by", 0, OPTION_CHOICE, &o.pair_by, "auto|row|id|text",
          "auto: id or text where both sides have them"},
+        {"bad-rows", 0, OPTION_CHOICE, &o.bad_rows, "fail|skip",
+         "pairs of which a side is zero or holds NaN or infinity\n(fail); skip leaves them out on "
+         "both sides"},
         {"texts", 0, OPTION_TEXT, &o.texts, "FILE",
          "JSONL with id and text of each row; equal texts\nare never split between fit and report"},
         {"duplicate-cosine", 0, OPTION_NUMBER, &o.duplicate_cosine, "X",

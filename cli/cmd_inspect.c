@@ -77,7 +77,7 @@ static vecna_status examine(inspection *look, const vecna_health_options *option
 static void print_fault(const char *name, const vecna_health_fault *fault) {
     if (fault->count == 0)
         return;
-    printf("  %-18s%s rows:", name, grouped(fault->count));
+    printf("  %-18s%s %s:", name, grouped(fault->count), fault->count == 1 ? "row" : "rows");
     for (size_t i = 0; i < fault->listed; i++) {
         printf("%s %llu", i ? "," : "", (unsigned long long)fault->rows[i]);
         if (fault->same)
@@ -109,8 +109,9 @@ static bool has_prefixes(const vecna_health_report *r) {
 static void print_report(const inspection *look) {
     const vecna_file_info *about = vecna_reader_about(look->reader);
     const vecna_health_report *r = &look->report;
-    printf("%s: %s, %s rows x %zu dimensions, %s\n", look->path, about->format, grouped(r->rows),
-           r->dim, about->stored_as);
+    printf("%s: %s, %s %s x %zu %s, %s\n", look->path, about->format, grouped(r->rows),
+           r->rows == 1 ? "row" : "rows", r->dim, r->dim == 1 ? "dimension" : "dimensions",
+           about->stored_as);
     if (r->usable > 0) {
         printf("  length            %.4f +- %.4f (%.4f to %.4f)%s\n", r->norm_mean,
                r->norm_deviation, r->norm_min, r->norm_max,

@@ -128,7 +128,6 @@ static const loaded *file_of(const search_job *job, int64_t hit, size_t *row) {
 /* A word says all of its row. */
 static void print_word(const loaded *file, size_t row) {
     print_text(file->ids[row] ? file->ids[row] : "", TEXT_COLUMNS);
-    putchar('\n');
 }
 
 static void print_row(const loaded *file, size_t row, const char *before) {
@@ -142,7 +141,6 @@ static void print_row(const loaded *file, size_t row, const char *before) {
         fputs("  ", stdout);
         print_text(text, TEXT_COLUMNS);
     }
-    putchar('\n');
 }
 
 /* Similarities as they are; distances lose the sign that puts the nearest first. */
@@ -160,7 +158,10 @@ static void print_hits(const search_job *job) {
             print_word(&job->corpus, job->picked[query]);
         else
             print_row(asking(job), job->picked[query], "query ");
-        style(stdout, "0");
+        style(
+            stdout,
+            "0"); /* before the line ends, or what pages and cuts lines sees a style that goes on */
+        putchar('\n');
         for (size_t i = 0; i < job->hits.depth; i++) {
             size_t at = query * job->hits.depth + i;
             if (job->hits.rows[at] < 0)
@@ -174,6 +175,7 @@ static void print_hits(const search_job *job) {
                 print_word(file, row);
             else
                 print_row(file, row, "");
+            putchar('\n');
         }
     }
 }

@@ -14,18 +14,24 @@ enum { ROLE_NOT_GIVEN = -1 };
 
 typedef enum pairing { PAIR_AUTO, PAIR_BY_ROW, PAIR_BY_ID, PAIR_BY_TEXT } pairing;
 
+typedef struct pair_options {
+    pairing by;
+    const char *texts; /* ids and texts of the rows, for files that hold vectors alone; NULL none */
+    bool skip;         /* pairs of which a side is zero or not finite are left out, not refused */
+} pair_options;
+
 /* Rows of both sides that are the same text, in the order of the source. */
 typedef struct pairs {
     pairing by;
     loaded source, target;             /* of equal rows; source carries the ids and texts */
     size_t source_alone, target_alone; /* rows without a partner */
+    size_t left_out;                   /* pairs that could not be fitted */
 } pairs;
 
-/* Load both files and put their rows side by side; names what has no partner on stderr.
- *   texts  ids and texts of the rows, for files that hold vectors alone; NULL none */
+/* Load both files and put their rows side by side; names on stderr what has no partner and what is left out. */
 vecna_status load_pairs(const char *source_path, const char *target_path,
-                        const vecna_format_options *format, pairing by, const char *texts,
-                        pairs *out, vecna_error *err);
+                        const vecna_format_options *format, const pair_options *options, pairs *out,
+                        vecna_error *err);
 /* Rows of both sides that are not the same texts. */
 vecna_status load_unpaired(const char *source_path, const char *target_path,
                            const vecna_format_options *format, pairs *out, vecna_error *err);

@@ -2,9 +2,11 @@
  * or by text where both sides carry them: then the files may be in different orders and have rows that
  * the other lacks. */
 #include "cli/fit.h"
+#include "vecna/metric.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,20 +163,85 @@ static vecna_status pair(pairs *both, vecna_error *err) {
                  : pair_by_key(both, source->texts, target->texts, err);
 }
 
+/* ---- rows that cannot be fitted -------------------------------------------------------------- */
+
+/* What is wrong with a row, in words, or NULL. */
+static const char *fault_of(const loaded *file, size_t row) {
+    const double norm =
+        vecna_metric_norm(file->vectors.data + row * file->vectors.stride, file->vectors.dim);
+    return !isfinite(norm) ? "holds NaN or infinity" : norm > 0 ? NULL : "is all zero";
+}
+
+/* The row of a pair as its file has it: rows that were paired by a word have moved. */
+static const char *name_of_pair(const pairs *both, size_t row, char *out, size_t room) {
+    char *const *words = both->by == PAIR_BY_ID     ? both->source.ids
+                         : both->by == PAIR_BY_TEXT ? both->source.texts
+                                                    : NULL;
+    if (words)
+        snprintf(out, room, "the row of %s \"%.40s\"", both->by == PAIR_BY_ID ? "id" : "text",
+                 words[row]);
+    else
+        snprintf(out, room, "row %zu", row);
+    return out;
+}
+
+/* Pairs of which a side has no direction are refused, or left out on both sides with their words. */
+static vecna_status drop_bad_pairs(pairs *both, bool skip, vecna_error *err) {
+    const size_t rows = both->source.vectors.rows;
+    char first[80] = "";
+    size_t *kept = vecna_allocate(NULL, rows, sizeof *kept), count = 0;
+    vecna_status status = VECNA_OK;
+    if (kept == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for %zu rows", rows);
+    for (size_t i = 0; i < rows && status == VECNA_OK; i++) {
+        const char *of_source = fault_of(&both->source, i);
+        const char *fault = of_source ? of_source : fault_of(&both->target, i);
+        if (fault == NULL) {
+            kept[count++] = i;
+            continue;
+        }
+        if (i == count)
+            name_of_pair(both, i, first, sizeof first);
+        if (!skip)
+            status =
+                vecna_error_set(err, VECNA_ERR_VALUE, (int64_t)i,
+                                "%s: %s %s; mend it, or leave such pairs out with --bad-rows skip",
+                                of_source ? both->source.path : both->target.path, first, fault);
+    }
+    both->left_out = rows - count;
+    if (status == VECNA_OK && count == 0)
+        status = vecna_error_set(err, VECNA_ERR_VALUE, -1,
+                                 "all %zu pairs of %s and %s are zero or hold NaN or infinity on a "
+                                 "side: nothing is left to fit",
+                                 rows, both->source.path, both->target.path);
+    if (status == VECNA_OK && both->left_out) {
+        note("%s of %s pairs are zero or hold NaN or infinity on a side and were left out, the "
+             "first is %s",
+             grouped(both->left_out), grouped(rows), first);
+        status = keep_rows(&both->source, kept, count, err);
+        if (status == VECNA_OK)
+            status = keep_rows(&both->target, kept, count, err);
+    }
+    free(kept);
+    return status;
+}
+
 vecna_status load_pairs(const char *source_path, const char *target_path,
-                        const vecna_format_options *format, pairing by, const char *texts,
-                        pairs *out, vecna_error *err) {
+                        const vecna_format_options *format, const pair_options *options, pairs *out,
+                        vecna_error *err) {
     vecna_status status;
     memset(out, 0, sizeof *out);
     status = load_vectors(source_path, format, &out->source, err);
     if (status == VECNA_OK)
         status = load_vectors(target_path, format, &out->target, err);
     if (status == VECNA_OK) {
-        out->by = choose_pairing(out, by, texts);
+        out->by = choose_pairing(out, options->by, options->texts);
         status = pair(out, err);
     }
-    if (status == VECNA_OK && texts)
-        status = load_texts(texts, format, &out->source, err);
+    if (status == VECNA_OK && options->texts)
+        status = load_texts(options->texts, format, &out->source, err);
+    if (status == VECNA_OK)
+        status = drop_bad_pairs(out, options->skip, err);
     if (status != VECNA_OK)
         free_pairs(out);
     return status;

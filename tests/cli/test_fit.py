@@ -580,6 +580,49 @@ def test_rows_that_cannot_be_fitted_are_named(vecna, tmp_path, pair, spoil, word
     assert words in err and not (tmp_path / "m.vecna").exists()
 
 
+def test_bad_pairs_may_be_left_out_on_both_sides(vecna, tmp_path, pair):
+    source, target, kept = numpy.array(SOURCE), numpy.array(TARGET), numpy.ones(240, bool)
+    source[7, 3], target[9, 0], source[11], target[7, 1] = numpy.nan, numpy.inf, 0, numpy.inf
+    kept[[7, 9, 11]] = False
+    numpy.save(tmp_path / "whole-s.npy", SOURCE[kept])
+    numpy.save(tmp_path / "whole-t.npy", TARGET[kept])
+    vecna("fit", tmp_path / "whole-s.npy", tmp_path / "whole-t.npy", "-o", tmp_path / "whole.vecna", *QUICK)
+    numpy.save(tmp_path / "s.npy", source)
+    numpy.save(tmp_path / "t.npy", target)
+    err = vecna("fit", *pair, "-o", tmp_path / "m.vecna", *QUICK, status=1).err
+    assert "s.npy: row 7 holds NaN" in err and "--bad-rows skip" in err
+    done = vecna("fit", *pair, "-o", tmp_path / "m.vecna", *QUICK, "--bad-rows", "skip", "--json")
+    assert "3 of 240 pairs" in done.err and "the first is row 7" in done.err
+    assert (done.fitted()["rows"], done.fitted()["pairs_left_out"], done.fitted()["source_unmatched"]) == (237, 3, 0)
+    assert (tmp_path / "m.vecna").read_bytes() == (tmp_path / "whole.vecna").read_bytes()
+    # texts stay beside their rows: these make groups of three of the rows that are left, and would of no others
+    texts = numpy.empty(240, int)
+    texts[kept], texts[~kept] = numpy.arange(237) // 3, 500
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"id": i, "text": f"t{t}"}) + "\n" for i, t in enumerate(texts)))
+    got = vecna("fit", *pair, "-o", tmp_path / "m.vecna", *QUICK, "--bad-rows", "skip", "--json", "--texts", tmp_path / "texts.jsonl")
+    assert got.fitted()["groups"] == 79
+    # by id: the row is called as its file calls it, and what speaks of rows by number is refused
+    order = numpy.random.default_rng(1).permutation(240)
+    put(tmp_path / "s.jsonl", source, ids=[f"n-{i}" for i in range(240)])
+    put(tmp_path / "t.jsonl", target[order], ids=[f"n-{i}" for i in order])
+    lines = (tmp_path / "s.jsonl").read_text().replace("NaN", "1e39"), (tmp_path / "t.jsonl").read_text().replace("Infinity", "1e39")
+    for name, text in zip(("s", "t"), lines):
+        (tmp_path / f"{name}.jsonl").write_text(text)
+    by_id = tmp_path / "s.jsonl", tmp_path / "t.jsonl", "-o", tmp_path / "m.vecna", *QUICK, "--json"
+    assert 'the row of id "n-7"' in vecna("fit", *by_id, status=1).err
+    done = vecna("fit", *by_id, "--bad-rows", "skip")
+    assert done.fitted()["pairs_left_out"] == 3 and 'the first is the row of id "n-7"' in done.err
+    numpy.save(tmp_path / "q.npy", SOURCE[:9])
+    numpy.save(tmp_path / "r.npy", TARGET[:9])
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps({"id": i, "relevant": [i]}) + "\n" for i in range(9)))
+    queries = "--queries-source", tmp_path / "q.npy", "--queries-target", tmp_path / "r.npy", "--queries-texts", tmp_path / "q.jsonl"
+    err = vecna("fit", *pair, "-o", tmp_path / "m.vecna", *QUICK, "--bad-rows", "skip", *queries, status=1).err
+    assert "3 rows" in err and "left out" in err and "--qrels" in err
+    numpy.save(tmp_path / "t.npy", 0 * TARGET)
+    assert "nothing is left" in vecna("fit", *pair, "-o", tmp_path / "m.vecna", "--bad-rows", "skip", status=1).err
+    assert "--bad-rows" in vecna("fit", *pair, "-o", tmp_path / "m.vecna", "--unpaired", "--bad-rows", "skip", status=2).err
+
+
 def test_odd_shapes(vecna, tmp_path):
     def attempt(source, target, status):
         numpy.save(tmp_path / "s.npy", source)

@@ -120,6 +120,14 @@ def test_files_without_one_good_row(vecna, tmp_path):
     assert "nan" not in vecna("inspect", tmp_path / "a.npy").out.replace("NaN", "")
 
 
+def test_one_is_one(vecna, tmp_path):
+    numpy.save(tmp_path / "a.npy", numpy.ones((1, 1), "f4"))
+    assert "1 row x 1 dimension, " in vecna("inspect", tmp_path / "a.npy").out
+    numpy.save(tmp_path / "a.npy", numpy.concatenate([ROWS[:5], 0 * ROWS[:1]]))
+    out = vecna("inspect", tmp_path / "a.npy").out
+    assert "6 rows x " in out and "1 row: 5\n" in out
+
+
 def test_an_empty_file_of_rows(vecna, tmp_path):
     numpy.save(tmp_path / "a.npy", numpy.zeros((0, 3), "f4"))
     assert vecna("inspect", tmp_path / "a.npy", "--json").json()["rows"] == 0

@@ -2,9 +2,14 @@
 ties and the lower row comes first."""
 
 import json
+import os
+import pty
+import subprocess
 
 import numpy
 import pytest
+
+from conftest import VECNA
 
 RNG = numpy.random.default_rng(5)
 CORPUS = RNG.integers(-3, 4, (300, 7)).astype("f4")
@@ -29,6 +34,22 @@ def files(tmp_path):
     numpy.save(tmp_path / "c.npy", CORPUS)
     numpy.save(tmp_path / "q.npy", QUERIES)
     return tmp_path / "c.npy", tmp_path / "q.npy"
+
+
+def test_style_ends_before_its_line_does(files):
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    subprocess.run([VECNA, "search", *files, "-k", "2", "--rows", "0"], stdout=theirs, check=True, env=environment, timeout=60)
+    os.close(theirs)
+    text = b""
+    try:
+        while more := os.read(ours, 65536):
+            text += more
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    lines = text.split(b"\r\n")
+    assert lines[0] == b"\x1b[1mquery row 0\x1b[0m" and len(lines) == 4 and b"\x1b" not in b"".join(lines[1:])
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l2sq", "l1"])
