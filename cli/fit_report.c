@@ -142,6 +142,12 @@ static void print_prior(const vecna_report *report, FILE *to) {
             "  added to %s pairs that were fitted before; the figures below are of the new pairs "
             "alone\n",
             grouped((uint64_t)(report->prior_rows + 0.5)));
+        if (report->known_rows > 0)
+            fprintf(
+                to,
+                "  about %s of the new pairs are among those already: held out or not, the map has "
+                "seen them\n",
+                grouped((uint64_t)(report->known_rows + 0.5)));
         return;
     }
     fprintf(to, "  leans on %s pairs of a prior", grouped((uint64_t)(report->prior_rows + 0.5)));
@@ -209,6 +215,17 @@ static void print_unpaired(const vecna_report *report, const vecna_map_info *abo
     print_verdict(report, about->recipe.method, to);
 }
 
+static void print_figures(const vecna_report *report, const vecna_map_info *about, FILE *to) {
+    fprintf(to, "\nCosine to the true vector %.3f [%.3f, %.3f]; of the mean vector alone %.3f\n",
+            report->cosine.value, report->cosine.low, report->cosine.high,
+            report->cosine_mean_vector);
+    fprintf(to, "The source explains %.0f %% of the target's variance%s\n", 100 * report->explained,
+            about->target_dim > about->source_dim ? "; what is missing cannot be restored" : "");
+    print_truth(&report->truth, about->role, to);
+    if (report->neighbours.queries > 0 && report->rows_judged > 0)
+        print_truth(&report->neighbours, about->role, to);
+}
+
 void print_fit_report(const vecna_report *report, const vecna_map_info *about, const char *map_path,
                       FILE *to) {
     char name[VECNA_RECIPE_NAME_BYTES];
@@ -243,14 +260,10 @@ void print_fit_report(const vecna_report *report, const vecna_map_info *about, c
     if (report->prior_rows > 0)
         print_prior(report, to);
     print_candidates(report, to);
-    fprintf(to, "\nCosine to the true vector %.3f [%.3f, %.3f]; of the mean vector alone %.3f\n",
-            report->cosine.value, report->cosine.low, report->cosine.high,
-            report->cosine_mean_vector);
-    fprintf(to, "The source explains %.0f %% of the target's variance%s\n", 100 * report->explained,
-            about->target_dim > about->source_dim ? "; what is missing cannot be restored" : "");
-    print_truth(&report->truth, about->role, to);
-    if (report->neighbours.queries > 0 && report->rows_judged > 0)
-        print_truth(&report->neighbours, about->role, to);
+    if (report->reasons & VECNA_REASON_KNOWN)
+        fputs("\nWhat it keeps is not shown: the rows were seen (--json has the figures)\n", to);
+    else
+        print_figures(report, about, to);
     print_verdict(report, about->recipe.method, to);
     fprintf(to, "map: %s (%s)\n", map_path, name);
 }

@@ -276,6 +276,7 @@ enum {
     VECNA_REASON_FEW_ROWS = 1 << 8, /* FAIL: too few rows to be judged by */
     VECNA_REASON_ANCHORS = 1 << 13, /* WARN: aligned from anchors, and judged by them alone */
     VECNA_REASON_UNSEEN = 1 << 14,  /* WARN and FAIL: aligned without a pair, no truth is known */
+    VECNA_REASON_KNOWN = 1 << 15,   /* WARN: an update by pairs that the map has already */
     VECNA_REASON_NOT_JUDGED =
         1 << 12,                     /* WARN: no pair of the own to judge by; it is a prior's map */
     VECNA_REASON_NOT_NEEDED = 1 << 9 /* WARN: untranslated rows do as well: one space, not two */
@@ -315,6 +316,8 @@ typedef struct vecna_report {
     double prior_weight;     /* of one of them */
     double prior_mean_share; /* of its means in the map's */
     int updated;             /* 1: an update; the figures are of the new pairs alone */
+    double known_rows; /* of an update's pairs, about so many the map had already: figures stand on
+                                rows that it saw. 0 also where it cannot tell */
     vecna_prior_trial prior_trials[VECNA_PRIOR_TRIALS]; /* (prior_trial_count) */
     size_t prior_trial_count;
     size_t unpaired_source; /* rows that were aligned from anchors; 0: the rows were pairs */

@@ -73,6 +73,16 @@ vecna_advice vecna_report_advice(const vecna_report *r, vecna_method method) {
                  r->truth.controls[VECNA_CONTROLS - 1].retention.value);
         return advice;
     }
+    if (r->reasons & VECNA_REASON_KNOWN) {
+        advice.kind = VECNA_ADVICE_PAIRS;
+        advice.rows = ROWS_FOR_A_VERDICT;
+        snprintf(
+            advice.sentence, room,
+            "keep the map as it was, for pairs that are added twice count twice; add pairs that it "
+            "has not seen, and at least %zu of them tell what it is worth",
+            advice.rows);
+        return advice;
+    }
     if (r->reasons & (VECNA_REASON_FEW_ROWS | VECNA_REASON_ANCHORS | VECNA_REASON_UNSEEN |
                       VECNA_REASON_NOT_JUDGED) ||
         (r->verdict == VECNA_VERDICT_FAIL && r->rows < ROWS_FOR_A_VERDICT)) {

@@ -215,6 +215,7 @@ vecna_status vecna_translate_fit(vecna_view source, vecna_view target,
     f.fit.options = &f.options;
     vecna_status status = vni_fit_take_rows(&f, source, target, err);
     status = status ? status : vni_fit_take_prior(&f, err);
+    status = status ? status : vni_fit_find_known(&f, err);
     status = status ? status : vni_progress(&f.fit, "grouping", 0, err);
     status = status ? status : vni_fit_arrange(&f, err);
     status = status ? status : vni_fit_plan(&f, err);

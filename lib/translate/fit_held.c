@@ -48,6 +48,9 @@ static vecna_status hold_rows(const vni_fitting *f, vecna_map *map, vecna_error 
                                   .allocator = f->allocator,
                                   .pool = f->options.pool};
     status = vni_held_fit(&input, map->allocator, &map->held, err);
+    if (!status && map->held) {
+        map->held->of = f->row_count;
+    }
 done:
     vecna_release(f->allocator, list);
     vecna_release(f->allocator, room);

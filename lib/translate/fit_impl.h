@@ -54,6 +54,8 @@ VECNA_CHECK vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, ve
 /* The statistics of the map that the options name as prior or to be updated; does it go with the
  * rows? */
 VECNA_CHECK vecna_status vni_fit_take_prior(vni_fitting *f, vecna_error *err);
+/* fit_known.c: how many of the new pairs the map that is updated has already, for the report. */
+VECNA_CHECK vecna_status vni_fit_find_known(vni_fitting *f, vecna_error *err);
 VECNA_CHECK vecna_status vni_fit_arrange(vni_fitting *f, vecna_error *err);
 /* Means of the query sample, where there is one and the role wants it. */
 vni_means vni_fit_means(const vni_fitting *f);

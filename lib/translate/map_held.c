@@ -13,6 +13,9 @@ static void write_held(const vecna_map *map, vni_map_writing *w) {
     if (!held) {
         return;
     }
+    if (held->of > 0) {
+        vni_put_count(w, "held_", "of", held->of);
+    }
     vni_put_tensor(w, "held.", "source", VECNA_TENSOR_I8, held->rows, held->source_dim,
                    held->source);
     vni_put_tensor(w, "held.", "target", VECNA_TENSOR_I8, held->rows, held->target_dim,
@@ -94,6 +97,9 @@ static vecna_status read_held(const vni_map_reading *r, vecna_map *map, vecna_er
     status = status ? status
                     : vni_held_new(rows, map->source_dim, map->target_dim, map->allocator,
                                    &map->held, err);
+    if (!status && vni_has_key(r, "held_", "of")) {
+        status = vni_get_count(r, "held_", "of", 9e15, &map->held->of, err);
+    }
     status = status ? status : get_rows(r, map->held, err);
     return status ? status : check_numbers(r, map->held, err);
 }

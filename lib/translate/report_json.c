@@ -115,6 +115,9 @@ static void put_prior(vecna_json_writer *w, const vecna_report *report) {
     put_number(w, "rows", report->prior_rows);
     put_number(w, "weight", report->prior_weight);
     put_number(w, "mean_share", report->prior_mean_share);
+    if (report->updated) {
+        put_number(w, "known_rows", report->known_rows);
+    }
     vecna_json_write_key(w, "weights");
     vecna_json_write_array_begin(w);
     for (size_t i = 0; i < report->prior_trial_count; i++) {

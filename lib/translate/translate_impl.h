@@ -130,6 +130,9 @@ typedef struct vni_prior {
     int one_mean; /* 1: both are of one kind, an update; 0: own means, shrunk towards its means */
 } vni_prior;
 
+/* Of an update's pairs: one in twenty, which were fitted, move a figure by less than its interval. */
+#define VNI_SHARE_KNOWN 0.05
+
 /* Pairs that only a memory has of an earlier fit (memory_kept.c). */
 typedef struct vni_kept {
     size_t rows;

@@ -45,6 +45,7 @@ typedef struct vni_confidence_model {
 
 typedef struct vni_held {
     size_t rows, source_dim, target_dim;
+    size_t of;          /* pairs of the fit that they were drawn from; 0: the file does not say */
     int8_t *source;     /* (rows, source dim); one allocation with the two below, from source */
     int8_t *target;     /* (rows, target dim) */
     int8_t *translated; /* (rows, target dim) by a map that had not seen the row */

@@ -37,6 +37,12 @@ void vni_report_judge(vecna_report *report) {
         verdict = VECNA_VERDICT_FAIL;
         reasons |= VECNA_REASON_FEW_ROWS;
     }
+    if (verdict == VECNA_VERDICT_PASS &&
+        report->known_rows >
+            VNI_SHARE_KNOWN * (double)report->rows) { /* of rows that it had seen */
+        verdict = VECNA_VERDICT_WARN;
+        reasons = VECNA_REASON_KNOWN;
+    }
     report->verdict = verdict;
     report->reasons = reasons;
 }
@@ -76,6 +82,12 @@ void vecna_report_reason(const vecna_report *report, char out[VECNA_REASON_BYTES
         snprintf(out, room,
                  "%zu rows to judge by are too few to say anything; give at least 200 pairs",
                  report->rows_report);
+    } else if (report->reasons & VECNA_REASON_KNOWN) {
+        snprintf(
+            out, room,
+            "about %.0f of the %zu new pairs are behind the map already, so that it was judged "
+            "on rows that it saw: every figure is too good",
+            report->known_rows, report->rows);
     } else if (report->reasons & VECNA_REASON_NOT_NEEDED) {
         snprintf(
             out, room,

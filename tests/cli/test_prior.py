@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from conftest import ROOT
-from test_fit import DOCS, GLOSSES, SOURCE, TARGET, tensors
+from test_fit import DOCS, GLOSSES, SOURCE, TARGET, tensors, unit
 
 QUICK = "--method", "procrustes", "--resamples", 60
 
@@ -81,6 +81,42 @@ def test_update_is_a_fit_on_all(vecna, files, tmp_path):
     assert (one[1]["rows_fit"], one[1]["lambda"]) == ("240", "0.2")
     report = vecna("fit", *pair(files, "b"), "--update", m, "-o", m, "--json", "--resamples", 60).fitted()  # in place
     assert report["update"]["rows"] == 180 and report["rows"] == 60
+
+
+def known_files(folder, rows, dims=(80, 60)):
+    """Pairs with much in the target that the source does not say: a map learns some of it by heart."""
+    rng = numpy.random.default_rng(8)
+    centres = rng.standard_normal((12, dims[0]))
+    source = unit(centres[rng.integers(0, 12, 1200)] + 0.6 * rng.standard_normal((1200, dims[0])))
+    target = unit(source @ rng.standard_normal(dims) + 0.5 * rng.standard_normal((1200, dims[1])) + 0.3)
+    numpy.save(folder / "k.s.npy", source[rows])
+    numpy.save(folder / "k.t.npy", target[rows])
+    return folder / "k.s.npy", folder / "k.t.npy"
+
+
+@pytest.mark.parametrize("how", [(), ("--method", "memory"), ("--no-confidence",)])
+def test_an_update_by_pairs_that_are_known(vecna, tmp_path, how):
+    method = how if "memory" in how else ("--method", "ridge", "--lambda", 1, *how)
+    old, new = tmp_path / "old.vecna", tmp_path / "new.vecna"
+    vecna("fit", *known_files(tmp_path, slice(0, 200)), "-o", old, *method, "--resamples", 60, status=None)
+
+    def update(rows, update=old):
+        return vecna("fit", *known_files(tmp_path, rows), "--update", update, "-o", new, "--resamples", 60, "--json", "--min-retention", 0.05).fitted()
+
+    unseen = update(slice(200, 400))
+    assert (unseen["update"]["known_rows"], unseen["verdict"]) == (0, "PASS")
+    same = update(slice(0, 200))
+    assert (same["update"]["known_rows"], same["verdict"]) == (200, "WARN")
+    assert "about 200 of the 200 new pairs" in same["reason"] and same["advice"] == "re-embed rows first"
+    assert same["truth"]["retention"][0] > unseen["truth"]["retention"][0]  # which is why
+    if "--no-confidence" not in how:  # sums alone cannot tell a half
+        assert update(slice(100, 300))["update"]["known_rows"] == pytest.approx(100, abs=1)
+        assert update(slice(195, 395))["verdict"] == "PASS"
+    text = vecna("fit", *known_files(tmp_path, slice(0, 200)), "--update", old, "-o", new, "--resamples", 60, "--min-retention", 0.05).out
+    assert "about 200 of the new pairs are among those" in text and "not shown" in text and "retention" not in text.split("verdict")[0]
+    update(slice(200, 400))
+    again = update(slice(0, 200), new)  # pairs of an update before the last: by the memory, or by the sums
+    assert (again["update"]["known_rows"], again["verdict"]) == (200, "WARN")
 
 
 def test_statistics_are_optional(vecna, files, tmp_path):
