@@ -1,7 +1,8 @@
 /* A table of (pair, count) by open addressing takes every pair as it comes. When it is two thirds full it
  * becomes twice as large, since memory that nothing lies in costs time to clear and to look through; one
  * that may not grow is sorted and written to a file as a run, and begins again; at the end the runs are
- * merged. A file is unlinked as soon as it is open: whatever ends the process, nothing stays behind.
+ * merged. Where the old table and one of twice its size are more than the memory allowed, the old one is
+ * written too, and the larger one begins empty. A file is unlinked as soon as it is open: whatever ends the process, nothing stays behind.
  *
  * Of a symmetric count only the pair with the lower word first is counted. The slots of a word's pairs
  * are asked for from memory while the word before is still being counted: the table is far larger than
@@ -197,6 +198,26 @@ static vecna_status grow(vni_cooccur *counts, vecna_error *err) {
     return VECNA_OK;
 }
 
+/* A table of twice the size in the place of this one, whose pairs are in a file. */
+static vecna_status replace(vni_cooccur *counts, vecna_error *err) {
+    const size_t cells = counts->mask + 1;
+    vecna_status status = spill(counts, err);
+    if (status != VECNA_OK)
+        return status;
+    vecna_release(counts->rule.allocator, counts->cells);
+    counts->cells = NULL;
+    return open_table(counts, 2 * cells, err);
+}
+
+static vecna_status make_room(vni_cooccur *counts, vecna_error *err) {
+    const size_t cells = counts->mask + 1;
+    if (cells >= counts->cells_most)
+        return spill(counts, err);
+    if (counts->rule.scratch && cells * 3 > counts->rule.memory_bytes / sizeof *counts->cells)
+        return replace(counts, err);
+    return grow(counts, err);
+}
+
 static void add(vni_cooccur *counts, uint64_t key, double weight) {
     cell *found = find(counts, key);
     counts->used += found->key == 0;
@@ -219,8 +240,7 @@ static vecna_status count_unit(vni_cooccur *counts, const int32_t *ids, size_t l
         uint64_t *next = keys[at % 2], *now = keys[(at + 1) % 2];
         size_t before = at == length ? 0 : at < window ? at : window;
         while (counts->used + window > counts->most) {
-            vecna_status status =
-                counts->mask + 1 < counts->cells_most ? grow(counts, err) : spill(counts, err);
+            vecna_status status = make_room(counts, err);
             if (status != VECNA_OK)
                 return status;
         }

@@ -107,6 +107,18 @@ static void files_count_the_same(void **state) {
     for (size_t i = 0; i < WORDS; i++)
         for (size_t j = 0; j < WORDS; j++)
             assert_true(fabs(whole->cells[i][j] - merged->cells[i][j]) < 1e-9);
+    free(merged);
+    /* 1024 cells become 4096: beside each other where both fit, by way of a file where they do not */
+    rule.memory_bytes = 4096 * 16;
+    merged = counted(&corpus, rule, &some);
+    assert_true(some > 0);
+    for (size_t i = 0; i < WORDS; i++)
+        for (size_t j = 0; j < WORDS; j++)
+            assert_true(fabs(whole->cells[i][j] - merged->cells[i][j]) < 1e-9);
+    free(merged);
+    rule.memory_bytes = 6144 * 16;
+    merged = counted(&corpus, rule, &none);
+    assert_int_equal(0, none);
     free(whole);
     free(merged);
     free(text);
