@@ -312,9 +312,10 @@ void vni_wipe(void *memory, size_t bytes);
 
 /* ---- work beside a loop ------------------------------------------------------------------------------- */
 
-/* Work that would hold the loop: done by one thread beside it, in the order in which it came. _do and _free
- * are called from the loop's thread. `work` runs in the worker's and may touch what its owner leaves alone
- * until `done`, which runs in the loop's. */
+/* Work that would hold the loop: done by one thread beside it, in the order in which it came, less
+ * urgent than the loop (on Linux, by ten steps of niceness). _do and _free are called from the loop's
+ * thread. `work` runs in the worker's and may touch what its owner leaves alone until `done`,
+ * which runs in the loop's. */
 typedef struct vni_worker vni_worker;
 
 /* A piece of work, embedded in its owner. */
