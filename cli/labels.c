@@ -1,6 +1,8 @@
 /* Labels are few and rows are many: each line is looked up in a table of the labels seen so far. */
 #include "cli/labels.h"
 
+#include "cli/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,15 +19,8 @@ static vecna_status no_memory(const reading *r, vecna_error *err) {
                            r->path);
 }
 
-static size_t hash_of(const char *text) {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-    return (size_t)(hash ^ hash >> 29);
-}
-
 static void put_in_slots(reading *r, uint32_t label) {
-    size_t at = hash_of(r->all->names[label]) & (r->slot_count - 1);
+    size_t at = hash_of(r->all->names[label], strlen(r->all->names[label])) & (r->slot_count - 1);
     while (r->slots[at])
         at = (at + 1) & (r->slot_count - 1);
     r->slots[at] = label + 1;
@@ -63,7 +58,7 @@ static vecna_status take_label(reading *r, char *name, vecna_error *err) {
     vecna_status status = grow(r, err);
     if (status != VECNA_OK)
         return status;
-    for (at = hash_of(name) & (r->slot_count - 1); r->slots[at];
+    for (at = hash_of(name, strlen(name)) & (r->slot_count - 1); r->slots[at];
          at = (at + 1) & (r->slot_count - 1))
         if (strcmp(all->names[r->slots[at] - 1], name) == 0)
             break;

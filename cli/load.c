@@ -3,6 +3,8 @@
  * allocations. */
 #include "cli/cli.h"
 
+#include "cli/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -474,13 +476,6 @@ struct id_index {
     size_t table[]; /* row + 1, 0 empty */
 };
 
-static uint64_t hash_of(const char *text) {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-    return hash ^ (hash >> 29);
-}
-
 vecna_status id_index_new(char *const *ids, size_t rows, id_index **out, vecna_error *err) {
     size_t slots = 16;
     id_index *index;
@@ -495,7 +490,7 @@ vecna_status id_index_new(char *const *ids, size_t rows, id_index **out, vecna_e
         size_t at;
         if (ids[row] == NULL || id_index_find(index, ids[row]) >= 0)
             continue; /* the first row of an id counts */
-        at = hash_of(ids[row]) & (slots - 1);
+        at = hash_of(ids[row], strlen(ids[row])) & (slots - 1);
         while (index->table[at])
             at = (at + 1) & (slots - 1);
         index->table[at] = row + 1;
@@ -505,7 +500,7 @@ vecna_status id_index_new(char *const *ids, size_t rows, id_index **out, vecna_e
 }
 
 int64_t id_index_find(const id_index *index, const char *id) {
-    size_t at = hash_of(id) & (index->slots - 1);
+    size_t at = hash_of(id, strlen(id)) & (index->slots - 1);
     for (; index->table[at]; at = (at + 1) & (index->slots - 1))
         if (strcmp(index->ids[index->table[at] - 1], id) == 0)
             return (int64_t)(index->table[at] - 1);

@@ -2,6 +2,7 @@
  * them are held out. */
 #include "cli/train_clip.h"
 
+#include "cli/hash.h"
 #include "cli/hold_out.h"
 
 #include <stdlib.h>
@@ -107,10 +108,7 @@ static vecna_status find_equal(const picture_set *set, uint32_t *same, vecna_err
         return no_room(err);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *one = set->memory + i * each;
-        uint64_t hash = UINT64_C(14695981039346656037);
-        for (size_t j = 0; j < each; j++)
-            hash = (hash ^ one[j]) * UINT64_C(1099511628211);
-        size_t at = (size_t)(hash ^ hash >> 29) & (slots - 1);
+        size_t at = hash_of(one, each) & (slots - 1);
         while (slot[at] && memcmp(set->memory + (size_t)(slot[at] - 1) * each, one, each) != 0)
             at = (at + 1) & (slots - 1);
         slot[at] = slot[at] ? slot[at] : (uint32_t)i + 1;

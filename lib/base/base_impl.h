@@ -89,6 +89,12 @@ static inline uint16_t vni_bf16_of_float(float value) {
     return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : rounded);
 }
 
+/* FNV-1a of bytes, from VNI_HASH_START or from the hash of what stood before them. Upper bits are the
+ * better mixed ones. */
+#define VNI_HASH_START UINT64_C(14695981039346656037)
+#define VNI_HASH_FACTOR UINT64_C(1099511628211)
+uint64_t vni_hash(uint64_t hash, const void *data, size_t bytes);
+
 /* Length of the UTF-8 sequence that starts at `at`, 0 when it is ill-formed or cut off. The lead
  * byte tells; the second byte alone needs a range of its own (table 3-7 of Unicode). */
 static inline size_t vni_utf8_sequence(const unsigned char *at, size_t bytes) {

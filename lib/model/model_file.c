@@ -1,6 +1,8 @@
 /* Static models in files: a safetensors file whose metadata says what it is. Every part is checked
  * against every other before a model is made; the checksum is over the metadata and all tensors. */
 #include "model/model_impl.h"
+
+#include "base/base_impl.h"
 #include "vecna/codec.h"
 
 #include <errno.h>
@@ -16,21 +18,13 @@
 
 enum { PAIRS = 12, TENSORS = 3 + VNI_MODEL_IMAGE_TENSORS, DIM_MOST = 65536 };
 
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t bytes) {
-    const unsigned char *at = data;
-    for (size_t i = 0; i < bytes; i++) {
-        hash = (hash ^ at[i]) * UINT64_C(1099511628211);
-    }
-    return hash;
-}
-
 /* Of metadata in its order, but the checksum itself, then of the data. */
 static uint64_t hash_pairs(const vecna_tensor_text *pairs, size_t count) {
-    uint64_t hash = UINT64_C(14695981039346656037);
+    uint64_t hash = VNI_HASH_START;
     for (size_t i = 0; i < count; i++) {
         if (strcmp(pairs[i].key, "checksum") != 0) {
-            hash = hash_bytes(hash, pairs[i].key, strlen(pairs[i].key) + 1);
-            hash = hash_bytes(hash, pairs[i].value, strlen(pairs[i].value) + 1);
+            hash = vni_hash(hash, pairs[i].key, strlen(pairs[i].key) + 1);
+            hash = vni_hash(hash, pairs[i].value, strlen(pairs[i].value) + 1);
         }
     }
     return hash;
@@ -97,7 +91,7 @@ vecna_status vecna_model_save(const vecna_model *model, const char *path, vecna_
     }
     uint64_t hash = hash_pairs(pairs, said);
     for (size_t i = 0; i < count; i++) {
-        hash = hash_bytes(hash, parts[i].data, parts[i].bytes);
+        hash = vni_hash(hash, parts[i].data, parts[i].bytes);
     }
     snprintf(checksum, sizeof checksum, "%016" PRIx64, hash);
     pairs[said++] = (vecna_tensor_text){"checksum", checksum};
@@ -168,7 +162,7 @@ static vecna_status check_words(const reading *r, vecna_error *err) {
 static vecna_status check_checksum(const reading *r, vecna_error *err) {
     char wanted[17];
     uint64_t hash = hash_pairs(r->file->metadata, r->file->metadata_count);
-    hash = hash_bytes(hash, r->data, (size_t)r->file->data_bytes);
+    hash = vni_hash(hash, r->data, (size_t)r->file->data_bytes);
     snprintf(wanted, sizeof wanted, "%016" PRIx64, hash);
     if (strcmp(wanted, text_of(r, "checksum")) != 0) {
         return vecna_error_set(err, VECNA_ERR_CHECKSUM, -1,

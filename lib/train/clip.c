@@ -1,5 +1,6 @@
 /* Contrastive training of two towers: epochs, their order, the rate, states. A batch's work is
  * clip_batch.c's, the tower's is lib/image's. */
+#include "base/base_impl.h"
 #include "train/clip_impl.h"
 #include "train/state_impl.h"
 
@@ -73,13 +74,13 @@ double vecna_clip_bytes(const vecna_clip_options *options, const vecna_clip_data
 static void take_fingerprint(vecna_clip *model) {
     const vecna_clip_data *d = &model->data;
     const vecna_pictures *p = &d->pictures;
-    uint64_t hash = VNI_STATE_HASH;
-    hash = vni_state_hash(hash, d->pair, 2 * d->pairs * sizeof *d->pair);
-    hash = vni_state_hash(hash, d->piece, d->starts[d->texts] * sizeof *d->piece);
-    hash = vni_state_hash(hash, p->data, p->count * p->height * p->width * p->channels);
-    hash = vni_state_hash(hash, model->tower, model->parameters * sizeof *model->tower);
+    uint64_t hash = VNI_HASH_START;
+    hash = vni_hash(hash, d->pair, 2 * d->pairs * sizeof *d->pair);
+    hash = vni_hash(hash, d->piece, d->starts[d->texts] * sizeof *d->piece);
+    hash = vni_hash(hash, p->data, p->count * p->height * p->width * p->channels);
+    hash = vni_hash(hash, model->tower, model->parameters * sizeof *model->tower);
     model->fingerprint =
-        vni_state_hash(hash, model->table.rows, d->pieces * model->table.dim * sizeof(float));
+        vni_hash(hash, model->table.rows, d->pieces * model->table.dim * sizeof(float));
 }
 
 /* He's start: what goes through keeps its size. */

@@ -1,5 +1,6 @@
 /* Contrastive training of a table: epochs, their order, the rate, states. A batch's work is
  * contrastive_batch.c's. */
+#include "base/base_impl.h"
 #include "train/contrastive_impl.h"
 #include "train/state_impl.h"
 
@@ -83,11 +84,10 @@ vecna_status vecna_contrastive_new(const vecna_contrastive_options *options,
     status = vni_epochs_start(&model->way, err);
     if (status != VECNA_OK)
         goto fail;
-    uint64_t hash =
-        vni_state_hash(VNI_STATE_HASH, data->pair, 3 * data->pairs * sizeof *data->pair);
-    hash = vni_state_hash(hash, data->piece, data->starts[data->texts] * sizeof *data->piece);
+    uint64_t hash = vni_hash(VNI_HASH_START, data->pair, 3 * data->pairs * sizeof *data->pair);
+    hash = vni_hash(hash, data->piece, data->starts[data->texts] * sizeof *data->piece);
     model->fingerprint =
-        vni_state_hash(hash, model->table.rows, data->pieces * model->options.dim * sizeof(float));
+        vni_hash(hash, model->table.rows, data->pieces * model->options.dim * sizeof(float));
     *out = model;
     return VECNA_OK;
 fail:

@@ -2,6 +2,7 @@
  * network is. layer_step.c has the arithmetic; here are models, epochs, answers and states. */
 #include "train/layer_impl.h"
 
+#include "base/base_impl.h"
 #include "train/state_impl.h"
 
 #include <inttypes.h>
@@ -292,14 +293,14 @@ static uint64_t fingerprint(const vecna_layer *model) {
     const vecna_layer_data *data = &model->data;
     uint64_t hash = UINT64_C(1469598103934665603);
     if (model->options.task == VECNA_LAYER_CLASSIFY) {
-        hash = vni_state_hash(hash, data->starts, (data->samples + 1) * sizeof *data->starts);
-        hash = vni_state_hash(hash, data->ids, data->starts[data->samples] * sizeof *data->ids);
-        return vni_state_hash(hash, data->labels, data->samples * sizeof *data->labels);
+        hash = vni_hash(hash, data->starts, (data->samples + 1) * sizeof *data->starts);
+        hash = vni_hash(hash, data->ids, data->starts[data->samples] * sizeof *data->ids);
+        return vni_hash(hash, data->labels, data->samples * sizeof *data->labels);
     }
-    hash = vni_state_hash(hash, data->users, data->samples * sizeof *data->users);
-    hash = vni_state_hash(hash, data->items, data->samples * sizeof *data->items);
+    hash = vni_hash(hash, data->users, data->samples * sizeof *data->users);
+    hash = vni_hash(hash, data->items, data->samples * sizeof *data->items);
     return model->options.task == VECNA_LAYER_SQUARED
-               ? vni_state_hash(hash, data->ratings, data->samples * sizeof *data->ratings)
+               ? vni_hash(hash, data->ratings, data->samples * sizeof *data->ratings)
                : hash;
 }
 

@@ -19,13 +19,6 @@ static vecna_status write_part(vecna_outfile *file, const vni_state_part *part, 
     return status;
 }
 
-uint64_t vni_state_hash(uint64_t hash, const void *data, size_t bytes) {
-    const unsigned char *at = data;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ at[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 vecna_status vni_state_save(const char *path, const char *options, const vni_state_part *parts,
                             size_t count, const vecna_allocator *allocator, vecna_error *err) {
     vecna_tensor_entry entries[VNI_STATE_PARTS];

@@ -22,10 +22,6 @@ vecna_status vni_state_save(const char *path, const char *options, const vni_sta
 vecna_status vni_state_load(const char *path, const char *options, const vni_state_part *parts,
                             size_t count, const vecna_allocator *allocator, vecna_error *err);
 
-/* FNV-1a over bytes, from VNI_STATE_HASH or the hash so far: tells states of other data apart. */
-#define VNI_STATE_HASH UINT64_C(14695981039346656037)
-uint64_t vni_state_hash(uint64_t hash, const void *data, size_t bytes);
-
 /* The options of a file, NUL-terminated, into room of `bytes`; the bytes of all its parts, so that nothing
  * is allocated for parts which options of a damaged file make up. Errors: VECNA_ERR_FORMAT for another
  * file. */

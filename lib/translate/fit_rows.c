@@ -1,6 +1,7 @@
 /* The rows of a fit, before anything is fitted: checked, copied at unit length where their space has
  * it, grouped by duplicates; judged rows and their groups stand behind the others, and queries are
  * shared between choosing and reporting. */
+#include "base/base_impl.h"
 #include "translate/fit_impl.h"
 
 #include <math.h>

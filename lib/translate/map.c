@@ -1,4 +1,5 @@
 /* The map as an object. */
+#include "base/base_impl.h"
 #include "translate/map_file_impl.h"
 
 #include <string.h>

@@ -3,6 +3,7 @@
  *
  * The checksum is over the metadata and the tensors: a flipped bit is found wherever it is. The
  * version is looked at before anything else that a later version might change. */
+#include "base/base_impl.h"
 #include "translate/map_file_impl.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* The section of a map's memory: pairs as int8, cell by cell, as the index has them. A program that
  * does not know it would translate without it, so it is needed. */
+#include "base/base_impl.h"
 #include "translate/map_file_impl.h"
 #include "translate/memory_impl.h"
 

@@ -4,6 +4,7 @@
  * The index has the direction of a source about the centre; its length about it follows from the length
  * 1 of the source itself. The target is the old translation plus the residual. Both are as exact as bytes
  * are: a cosine of about 0.9999 with what was fitted, and as much is lost with every further update. */
+#include "base/base_impl.h"
 #include "translate/memory_impl.h"
 
 #include <math.h>

@@ -8,19 +8,12 @@
  * 2,000; all candidates are checked exactly.
  *
  * Groups are ordered by a hash of their content, not by their place: permuted pairs split alike. */
+#include "base/base_impl.h"
 #include "translate/translate_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-uint64_t vni_hash(uint64_t hash, const void *data, size_t bytes) {
-    const unsigned char *byte = data;
-    for (size_t i = 0; i < bytes; i++) {
-        hash = (hash ^ byte[i]) * VNI_HASH_FACTOR;
-    }
-    return hash;
-}
 
 uint64_t vni_hash_mix(uint64_t hash) {
     hash ^= hash >> 30;

@@ -60,10 +60,7 @@ uint64_t vni_map_file_checksum(const struct vecna_safetensors *file, const void 
 /* Print the report and keep it in map->report_json. */
 VECNA_CHECK vecna_status vni_map_print_report(vecna_map *map, vecna_error *err);
 
-#define VNI_HASH_START 14695981039346656037ull
-#define VNI_HASH_FACTOR 1099511628211ull
-/* FNV-1a over bytes, and a mixer that spreads a hash over all 64 bits. */
-uint64_t vni_hash(uint64_t hash, const void *data, size_t bytes);
+/* Spreads a hash over all 64 bits. */
 uint64_t vni_hash_mix(uint64_t hash);
 
 /* ---- dense float64, over linalg -------------------------------------------------------------- */

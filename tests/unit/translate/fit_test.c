@@ -1,4 +1,5 @@
 /* Fitting: what must come out whatever the data, and what must be refused. */
+#include "base/base_impl.h"
 #include "translate/translate_impl.h"
 
 #include "tests/unit/translate/pairs.h"
