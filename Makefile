@@ -132,6 +132,10 @@ $(OUT)/tests/unit/%_test: $(OUT)/tests/unit/%_test.o $(SUPPORT_OBJ) $(OUT)/serve
 $(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(OUT)/server.o $(OUT)/libvecna.o
 	$(CC) $(LINK_FLAGS) -fsanitize=fuzzer -o $@ $^ $(SERVER_LIBS) $(LIBS)
 
+# What the command alone reads.
+$(OUT)/tests/fuzz/cli_%: $(OUT)/tests/fuzz/cli_%.o $(filter-out $(OUT)/cli/main.o,$(CLI_OBJ)) $(OUT)/server.o $(OUT)/libvecna.o
+	$(CC) $(LINK_FLAGS) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(SERVER_LIBS) $(LIBS)
+
 $(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/server.o $(OUT)/libvecna.o
 	$(CC) $(LINK_FLAGS) -o $@ $^ $(SERVER_LIBS) $(LIBS)
 

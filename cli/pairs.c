@@ -1,6 +1,8 @@
 /* Texts that belong together, out of a file (cli/pairs.h). */
 #include "cli/pairs.h"
 
+#include "cli/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,13 +19,6 @@ static vecna_status no_room(vecna_error *err) {
 }
 
 /* ---- texts ------------------------------------------------------------------------------------ */
-
-static uint64_t hash_of(const char *text, size_t bytes) {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
-    return hash ^ (hash >> 29);
-}
 
 /* Room for one more text: the table of slots is at most half full. */
 static int grow_slots(text_pairs *p) {
@@ -115,16 +110,38 @@ static vecna_status take_columns(const char *line, size_t bytes, line_texts *out
                            column == 0 ? "not enough" : "more than three");
 }
 
+static void name_fields(const pair_fields *fields, const char *names[3]) {
+    names[0] = fields->anchor ? fields->anchor : "anchor";
+    names[1] = fields->positive ? fields->positive : "positive";
+    names[2] = fields->negative ? fields->negative : "negative";
+}
+
+/* A field is one text of a pair. */
+static vecna_status check_names(const pair_fields *fields, vecna_error *err) {
+    const char *names[3];
+    name_fields(fields, names);
+    for (size_t i = 1; i < 3; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(names[i], names[j]) == 0)
+                return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                                       "the field \"%s\" is named twice: anchor, positive and "
+                                       "negative are three texts",
+                                       names[i]);
+    return VECNA_OK;
+}
+
 static vecna_status take_fields(const char *line, size_t bytes, const pair_fields *fields,
                                 line_texts *out, vecna_error *err) {
-    const char *const names[3] = {fields->anchor ? fields->anchor : "anchor",
-                                  fields->positive ? fields->positive : "positive",
-                                  fields->negative ? fields->negative : "negative"};
+    const char *names[3];
     vecna_json json;
     vecna_json_token key, value, raw;
     size_t used = 0;
+    name_fields(fields, names);
     vecna_json_init(&json, line, bytes, 0);
     vecna_status status = vecna_json_next(&json, &key, err);
+    if (status == VECNA_OK && key.kind != VECNA_JSON_OBJECT_BEGIN)
+        status = vecna_error_set(err, VECNA_ERR_FORMAT, -1,
+                                 "not a JSON object, as the lines before it are");
     while (status == VECNA_OK) {
         status = vecna_json_next(&json, &key, err);
         if (status != VECNA_OK || key.kind == VECNA_JSON_OBJECT_END)
@@ -145,6 +162,8 @@ static vecna_status take_fields(const char *line, size_t bytes, const pair_field
             used += out->bytes[i];
         }
     }
+    if (status == VECNA_OK)
+        status = vecna_json_next(&json, &key, err); /* nothing but blanks behind it */
     for (size_t i = 0; i < 2 && status == VECNA_OK; i++)
         if (out->text[i] == NULL)
             status = vecna_error_set(
@@ -181,7 +200,8 @@ vecna_status read_pairs(const char *path, const pair_fields *fields, text_pairs 
     char *data = NULL, *room = NULL;
     int json = -1;
     text_pairs pairs = {0};
-    vecna_status status = read_file(path, &data, &bytes, err);
+    vecna_status status = check_names(fields, err);
+    status = status ? status : read_file(path, &data, &bytes, err);
     if (status == VECNA_OK && (room = malloc(bytes + 1)) == NULL)
         status = no_room(err);
     for (size_t at = 0; status == VECNA_OK && at < bytes;) {

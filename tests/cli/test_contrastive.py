@@ -90,6 +90,11 @@ def test_mistakes(vecna, tmp_path):
     (tmp_path / "named.jsonl").write_text('{"anchor":"a"}\n')
     assert "positive" in vecna("train", "contrastive", tmp_path / "named.jsonl", "-o", out, status=1).err
     (tmp_path / "two.tsv").write_text("a river\tits bank\na house\tits door\n")
+    for second, words in (('[1, 2]', "line 2: not a JSON object"), ('"x"', "line 2: not a JSON object"), ('{"anchor": "a", "positive": "b"} x', "line 2")):
+        (tmp_path / "odd.jsonl").write_text('{"anchor": "a", "positive": "b"}\n' + second + "\n")
+        assert words in vecna("train", "contrastive", tmp_path / "odd.jsonl", "-o", out, status=1).err
+    for same in (("--anchor-field", "t", "--positive-field", "t"), ("--anchor-field", "positive"), ("--positive-field", "negative")):
+        assert "is named twice" in vecna("train", "contrastive", tmp_path / "odd.jsonl", "-o", out, *same, status=1).err
     assert "--dim 7" in vecna("train", "contrastive", tmp_path / "two.tsv", "-o", out, "--dim", 7, status=1).err
     assert "size 4000" in vecna("train", "contrastive", tmp_path / "two.tsv", "-o", out, "--matryoshka", "4000", status=1).err
     assert "commas" in vecna("train", "contrastive", tmp_path / "two.tsv", "-o", out, "--matryoshka", "4,x", status=2).err
