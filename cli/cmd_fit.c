@@ -56,10 +56,11 @@ static void close_job(fit_job *job) {
     unload(&job->queries_target);
 }
 
-/* Rows with the same text stay on one side of every split, unless it is said how alike vectors must be. */
+/* Rows with the same text stay on one side of every split, and rows with nearly the same vectors, whose texts
+ * may differ by a comma: such a twin among the fitted rows would be half of the answer. */
 static vecna_status group_by_text(fit_job *job, vecna_error *err) {
     size_t rows = job->both.source.vectors.rows;
-    if (job->both.source.texts == NULL || !isnan(job->options->duplicate_cosine))
+    if (job->both.source.texts == NULL)
         return VECNA_OK;
     job->groups = vecna_allocate(NULL, rows, sizeof *job->groups);
     if (job->groups == NULL)
@@ -149,7 +150,8 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     options.queries.judgements = job->judgements;
     options.queries.judgement_count = job->judgement_count;
     options.groups = job->groups;
-    options.duplicate_cosine = or_zero(o->duplicate_cosine);
+    options.duplicate_cosine =
+        isnan(o->duplicate_cosine) ? VECNA_DUPLICATE_COSINE : o->duplicate_cosine;
     options.keep_length = o->keep_length;
     options.no_confidence = o->no_confidence;
     options.min_retention = or_zero(o->min_retention);
@@ -405,8 +407,7 @@ int command_fit(int argc, char **argv) {
         {"texts", 0, OPTION_TEXT, &o.texts, "FILE",
          "JSONL with id and text of each row; equal texts\nare never split between fit and report"},
         {"duplicate-cosine", 0, OPTION_NUMBER, &o.duplicate_cosine, "X",
-         "rows whose vectors are this alike stay together,\nwhatever their texts (0.95 where there "
-         "are none)"},
+         "rows whose vectors are this alike in both spaces stay\ntogether as well (0.95)"},
         {"leaning", 0, OPTION_GROUP, NULL, NULL, "few pairs, or none"},
         {"prior", 0, OPTION_TEXT, &o.prior, "MAP",
          "lean on a map between the same models (a file, or a name\nof `vecna maps`): with it 0 to "

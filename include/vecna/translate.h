@@ -110,8 +110,9 @@ typedef struct vecna_translate_options {
     vecna_translate_queries queries;
     const uint64_t *groups;  /* (rows) equal for rows that must stay on one side, as hashes of their
                                 texts (vecna_translate_text_group); NULL: near-duplicate vectors */
-    double duplicate_cosine; /* without groups: rows whose centred cosine is at least this in both
-                                spaces stay together; 0 means VECNA_DUPLICATE_COSINE */
+    double duplicate_cosine; /* rows whose centred cosine is at least this in both spaces stay
+                                together too; 0 means VECNA_DUPLICATE_COSINE, or with groups that
+                                they alone count */
     int keep_length;      /* 1: never normalise the output; 0: when all target rows have length 1 */
     double min_retention; /* least retention for PASS; 0 means VECNA_MIN_RETENTION_... */
     const vecna_map *prior; /* a map between the same models whose statistics the pairs lean on:

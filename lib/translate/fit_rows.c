@@ -246,10 +246,11 @@ static vecna_status group_rows(vni_fitting *f, vecna_error *err) {
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory to group %zu rows", rows);
     }
     vecna_pool_run(f->options.pool, rows, 64, hash_rows, f);
-    vecna_status status = f->options.groups
+    vecna_status status = f->options.groups && !(f->options.duplicate_cosine > 0)
                               ? vni_groups_of_hashes(f->options.groups, rows, f->group,
                                                      &f->fit.groups, f->allocator, err)
-                              : vni_groups_of_vectors(pairs, cosine, f->group, &f->fit.groups, err);
+                              : vni_groups_of_vectors(pairs, cosine, f->options.groups, f->group,
+                                                      &f->fit.groups, err);
     f->fit.group = f->group;
     f->fit.key = f->key;
     return status;

@@ -197,8 +197,21 @@ static void join_table(const vni_pairs *pairs, const uint64_t *signs, size_t tab
     }
 }
 
-vecna_status vni_groups_of_vectors(const vni_pairs *pairs, double cosine, size_t *group,
-                                   size_t *groups, vecna_error *err) {
+/* Join rows of equal hashes. */
+static void join_equal(const uint64_t *hashes, size_t rows, keyed *sorted, size_t *parent) {
+    for (size_t i = 0; i < rows; i++) {
+        sorted[i] = (keyed){hashes[i], i};
+    }
+    qsort(sorted, rows, sizeof *sorted, compare_keyed);
+    for (size_t i = 1; i < rows; i++) {
+        if (sorted[i].key == sorted[i - 1].key) {
+            parent[root_of(parent, sorted[i].row)] = root_of(parent, sorted[i - 1].row);
+        }
+    }
+}
+
+vecna_status vni_groups_of_vectors(const vni_pairs *pairs, double cosine, const uint64_t *hashes,
+                                   size_t *group, size_t *groups, vecna_error *err) {
     const vecna_allocator *allocator = pairs->allocator;
     const size_t rows = pairs->source.rows;
     const size_t dim = pairs->source.dim;
@@ -230,6 +243,9 @@ vecna_status vni_groups_of_vectors(const vni_pairs *pairs, double cosine, size_t
     }
     for (size_t i = 0; i < rows; i++) {
         parent[i] = i;
+    }
+    if (hashes) {
+        join_equal(hashes, rows, sorted, parent);
     }
     for (size_t table = 0; table < TABLES; table++) {
         join_table(pairs, signs, table, cosine, sorted, parent);

@@ -268,7 +268,9 @@ typedef struct vni_split {
 VECNA_CHECK vecna_status vni_groups_of_hashes(const uint64_t *hashes, size_t rows, size_t *group,
                                               size_t *groups, const vecna_allocator *allocator,
                                               vecna_error *err);
-VECNA_CHECK vecna_status vni_groups_of_vectors(const vni_pairs *pairs, double cosine, size_t *group,
+/* Rows of equal hashes too, where there are any. */
+VECNA_CHECK vecna_status vni_groups_of_vectors(const vni_pairs *pairs, double cosine,
+                                               const uint64_t *hashes, size_t *group,
                                                size_t *groups, vecna_error *err);
 /* Split the listed rows into folds of nearly equal size, groups whole. key (all rows) orders the
  * groups. Fewer groups than folds give as many folds as groups. */
