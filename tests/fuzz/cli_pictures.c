@@ -7,6 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
+static volatile uint8_t last_byte;
+
 static void load(const char *path, picture_size size) {
     picture_set set = {0};
     vecna_error err;
@@ -15,11 +17,8 @@ static void load(const char *path, picture_size size) {
     if (set.all.count == 0 ||
         (size.height && (set.all.height != size.height || set.all.width != size.width)))
         abort();
-    unsigned sum = 0; /* every byte is there */
     for (size_t i = 0; i < set.all.count * set.all.height * set.all.width * set.all.channels; i++)
-        sum += set.memory[i];
-    if (sum == 1)
-        (void)write(-1, &sum, 0);
+        last_byte = set.memory[i]; /* every byte is there */
     free_pictures(&set);
 }
 
