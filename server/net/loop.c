@@ -3,9 +3,9 @@
  * its timer into the same loop, so an answer from upstream continues where the request stopped, without
  * a hand-over between threads.
  *
- * Phases of one turn: wait; ready descriptors; tasks of other threads; timers; deferred tasks. A watch
- * that ends while events of it are still in the batch is struck out of the batch, so its memory may go
- * at once.
+ * Phases of one turn: wait (awake for a moment where that is worth it, see idle.h); ready descriptors;
+ * tasks of other threads; timers; deferred tasks. A watch that ends while events of it are still in the
+ * batch is struck out of the batch, so its memory may go at once.
  */
 #define _GNU_SOURCE
 #include "net/loop.h"
@@ -164,6 +164,28 @@ static int wait_ms(const vni_loop *loop) {
     return wait > 60000 ? 60000 : (int)wait;
 }
 
+/* Ready descriptors for a moment, without sleeping. */
+static int look(vni_loop *loop, uint64_t until_us) {
+    int count;
+    do
+        count = epoll_wait(loop->epoll_fd, loop->batch, VNI_LOOP_BATCH, 0);
+    while (count == 0 && vni_clock_us() < until_us);
+    return count;
+}
+
+static void wait_for_events(vni_loop *loop) {
+    const int most_ms = wait_ms(loop), looks = loop->idle.looks && most_ms != 0;
+    const uint64_t from_us = vni_clock_us();
+    const int found = looks ? look(loop, from_us + VNI_IDLE_LOOK_US) : 0;
+    const int count =
+        found ? found : epoll_wait(loop->epoll_fd, loop->batch, VNI_LOOP_BATCH, most_ms);
+    loop->now_us = vni_clock_us();
+    loop->batch_at = 0;
+    loop->batch_end = count > 0 ? count : 0;
+    if (most_ms != 0)
+        vni_idle_tell(&loop->idle, looks, found > 0, loop->now_us - from_us);
+}
+
 static void dispatch(vni_loop *loop) {
     while (loop->batch_at < loop->batch_end) {
         const struct epoll_event *event = &loop->batch[loop->batch_at++];
@@ -183,10 +205,7 @@ static void dispatch(vni_loop *loop) {
 
 void vni_loop_run(vni_loop *loop) {
     while (!atomic_load_explicit(&loop->stop, memory_order_acquire)) {
-        int count = epoll_wait(loop->epoll_fd, loop->batch, VNI_LOOP_BATCH, wait_ms(loop));
-        loop->now_us = vni_clock_us();
-        loop->batch_at = 0;
-        loop->batch_end = count > 0 ? count : 0;
+        wait_for_events(loop);
         dispatch(loop);
         run_posted(loop);
         vni_wheel_advance(&loop->wheel, loop->now_us / 1000 - loop->start_ms);

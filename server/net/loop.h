@@ -2,6 +2,7 @@
 #ifndef VNI_NET_LOOP_H
 #define VNI_NET_LOOP_H
 
+#include "net/idle.h"
 #include "net/net_impl.h"
 #include "net/wheel.h"
 
@@ -22,6 +23,7 @@ struct vni_loop {
     struct epoll_event batch[VNI_LOOP_BATCH];
     int batch_at, batch_end;
     vni_wheel wheel;
+    vni_idle idle;
 };
 
 #endif
