@@ -174,9 +174,8 @@ VECNA_API void vecna_linalg_int12_free(vecna_linalg_int12 *weights);
  *   in   (rows, inner)  a row with NaN or infinity becomes NaN, one whose largest number is below 1e-30
  *                       zero
  *   out  (rows, dim)    overwritten; must not overlap in
- * Numerics: a row is rounded to whole numbers of 16 bits; sums are exact but for the product of the
- *           lowest parts, of which the mean is taken. The cosine to the float32 product with the
- *           rounded weights is 1 - 1e-8, to the product before rounding 1 - 1e-7; 1 - 2e-5 where one
+ * Numerics: a row is rounded to whole numbers of 16 bits; sums are exact. The cosine to the float32 product with the
+ *           rounded weights is 1 - 1e-9, to the product before rounding 1 - 1e-7; 1 - 2e-5 where one
  *           weight of a column is a hundred times its others (docs/translators.md). The same bits with every
  *           instruction set.
  * Memory:   128 KiB of stack. Safe from any thread.

@@ -530,7 +530,7 @@ VECNA_API VECNA_CHECK vecna_status vecna_map_use_f16(vecna_map *map, vecna_error
  * numbers (vecna_linalg_int12), which for one vector takes half the time of halves or less. Where the
  * processor has no AVX-512 VNNI this is vecna_map_use_f16. Called again, it does nothing.
  * Numerics: the cosine to the translation before is 1 - 1e-7 between models, 1 - 2e-5 for maps near to the
- *           identity (docs/translators.md); rows alone and in blocks agree to 1 - 1e-8.
+ *           identity (docs/translators.md); rows alone and in blocks agree to 1 - 1e-9.
  * Memory:   a byte and a half a weight, beside the floats. Not while other threads use the map.
  * Errors:   VECNA_ERR_OVERFLOW above 65536 dimensions; VECNA_ERR_MEMORY. The map is then as it was.
  *           Since 0.2. */

@@ -5,9 +5,8 @@
  * 2 MB, and they go through the byte products that int8 weights use, at 64 a instruction.
  *
  * A weight is 16 high + low with a signed byte and half a byte; an input is 256 high + low with two bytes.
- * Of the four products of those parts the one of both lows is too small to be worth an instruction: the
- * mean of the weights' lows stands in it for each (an error of about 1e-4 of a result's size, whose
- * cosine is 1e-8).
+ * All four products of those parts are summed as whole numbers, so that only rounding the row and the
+ * weights costs anything.
  *
  * A row at a time: from a handful of rows on, float32 products that use each weight for many rows are
  * the faster ones. Every second product goes through the columns from the last to the first: what the
@@ -27,7 +26,6 @@ static void portable_quantise(const vecna_linalg_int12 *weights, const float *ro
                               vni_int12_row *out) {
     const size_t padded = weights->quads * VNI_INT12_QUAD;
     float largest = 0;
-    int32_t sum = 0;
     int finite = 1;
     for (size_t i = 0; i < weights->inner; i++) {
         const float size = fabsf(row[i]);
@@ -40,9 +38,7 @@ static void portable_quantise(const vecna_linalg_int12 *weights, const float *ro
             32768 + (times > 0 && i < weights->inner ? (int32_t)rintf(row[i] * times) : 0);
         out->high[i] = (uint8_t)(whole >> 8);
         out->low[i] = (uint8_t)(whole & 255);
-        sum += whole & 255;
     }
-    out->low_sum = (float)sum;
     out->step = times > 0 ? largest / 32767 : finite ? 0 : NAN;
 }
 
@@ -62,7 +58,8 @@ static void portable_product(const vecna_linalg_int12 *weights, size_t panel,
     const size_t first = panel * VNI_INT12_PANEL;
     uint8_t *packed = weights->panel + panel * weights->quads * VNI_INT12_STEP;
     for (size_t j = 0; j < VNI_INT12_PANEL; j++) {
-        int32_t both = 0, fine = 0, coarse = 0; /* high x high, high x low, low x high */
+        int32_t both = 0, fine = 0;    /* high x high, high x low */
+        int32_t coarse = 0, least = 0; /* low x high, low x low */
         for (size_t i = 0; i < weights->quads * VNI_INT12_QUAD; i++) {
             uint8_t *step = packed + i / VNI_INT12_QUAD * VNI_INT12_STEP;
             const int32_t high = (int8_t)step[j * VNI_INT12_QUAD + i % VNI_INT12_QUAD];
@@ -70,11 +67,12 @@ static void portable_product(const vecna_linalg_int12 *weights, size_t panel,
             both += high * row->high[i];
             fine += high * row->low[i];
             coarse += low * row->high[i];
+            least += low * row->low[i];
         }
         float sum = (float)(both - weights->high_moved[first + j]) * 4096;
         sum += (float)fine * 16;
         sum += (float)(coarse - weights->low_moved[first + j]) * 256;
-        sum += weights->low_mean[first + j] * row->low_sum;
+        sum += (float)least;
         out[j] = sum * (row->step * weights->scale[first + j]);
     }
 }
@@ -121,7 +119,6 @@ static void pack_column(vecna_linalg_int12 *to, vecna_matrix weights, size_t j) 
     }
     to->high_moved[j] = 128 * highs;
     to->low_moved[j] = 128 * lows;
-    to->low_mean[j] = (float)lows / (float)to->inner;
 }
 
 static vecna_status check_weights(vecna_matrix weights, vecna_error *err) {
@@ -155,7 +152,7 @@ vecna_status vecna_linalg_int12_new(vecna_matrix weights, const vecna_allocator 
     if (status != VECNA_OK)
         return status;
     if (vecna_size_mul(panels * VNI_INT12_STEP, quads, &packed) &&
-        vecna_size_add(packed, 4 * column_bytes, &bytes))
+        vecna_size_add(packed, 3 * column_bytes, &bytes))
         bytes += rounded(sizeof *made) + ALIGNMENT;
     made = bytes ? vecna_allocate_zero(allocator, bytes, 1) : NULL;
     if (made == NULL)
@@ -174,7 +171,6 @@ vecna_status vecna_linalg_int12_new(vecna_matrix weights, const vecna_allocator 
     at += (ALIGNMENT - (uintptr_t)at % ALIGNMENT) % ALIGNMENT;
     made->panel = at;
     made->scale = (float *)(void *)(at += packed);
-    made->low_mean = (float *)(void *)(at += column_bytes);
     made->high_moved = (int32_t *)(void *)(at += column_bytes);
     made->low_moved = (int32_t *)(void *)(at += column_bytes);
     for (size_t j = 0; j < weights.dim; j++)

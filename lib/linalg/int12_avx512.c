@@ -24,7 +24,6 @@ VNNI static void quantise(const vecna_linalg_int12 *weights, const float *row, v
     const size_t inner = weights->inner, padded = weights->quads * VNI_INT12_QUAD;
     const __m512i exponent = _mm512_set1_epi32(0x7f800000), half = _mm512_set1_epi32(32768);
     __m512 most = _mm512_setzero_ps();
-    __m512i sum = _mm512_setzero_si512();
     __mmask16 wild = 0;
     for (size_t i = 0; i < inner; i += WIDE) {
         const __m512 size = _mm512_abs_ps(_mm512_maskz_loadu_ps(first_of(inner - i), row + i));
@@ -41,9 +40,7 @@ VNNI static void quantise(const vecna_linalg_int12 *weights, const float *row, v
         const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(value), half);
         _mm512_mask_cvtepi32_storeu_epi8(out->high + i, kept, _mm512_srli_epi32(whole, 8));
         _mm512_mask_cvtepi32_storeu_epi8(out->low + i, kept, whole);
-        sum = _mm512_add_epi32(sum, _mm512_and_si512(whole, _mm512_set1_epi32(255)));
     }
-    out->low_sum = (float)_mm512_reduce_add_epi32(sum);
     out->step = times > 0 ? largest / 32767 : wild ? NAN : 0;
 }
 
@@ -60,13 +57,16 @@ VNNI_INLINE __m512i four_bytes(const uint8_t *from) {
     return _mm512_set1_epi32(bytes);
 }
 
-/* high x high, high x low, low x high */
+/* high x high, high x low; of both streams together low x high and low x low */
 typedef struct sums {
     __m512i both[VECTORS], fine[VECTORS];
 } sums;
+typedef struct low_sums {
+    __m512i coarse[VECTORS], least[VECTORS];
+} low_sums;
 
 VNNI_INLINE void add_step(const uint8_t *step, const vni_int12_row *row, size_t quad, sums *sum,
-                          __m512i coarse[VECTORS]) {
+                          low_sums *lows) {
     const __m512i nibble = _mm512_set1_epi8(15);
     const __m512i high = four_bytes(row->high + quad * VNI_INT12_QUAD);
     const __m512i low = four_bytes(row->low + quad * VNI_INT12_QUAD);
@@ -80,9 +80,12 @@ VNNI_INLINE void add_step(const uint8_t *step, const vni_int12_row *row, size_t 
     }
     for (size_t v = 0; v < VECTORS; v += 2) {
         const __m512i two = _mm512_load_si512(step + VNI_INT12_HIGH + v / 2 * LINE);
-        coarse[v] = add_products(coarse[v], high, _mm512_and_si512(two, nibble));
-        coarse[v + 1] =
-            add_products(coarse[v + 1], high, _mm512_and_si512(_mm512_srli_epi16(two, 4), nibble));
+        const __m512i first = _mm512_and_si512(two, nibble);
+        const __m512i second = _mm512_and_si512(_mm512_srli_epi16(two, 4), nibble);
+        lows->coarse[v] = add_products(lows->coarse[v], high, first);
+        lows->coarse[v + 1] = add_products(lows->coarse[v + 1], high, second);
+        lows->least[v] = add_products(lows->least[v], low, first);
+        lows->least[v + 1] = add_products(lows->least[v + 1], low, second);
     }
 }
 
@@ -90,32 +93,31 @@ VNNI static void product(const vecna_linalg_int12 *weights, size_t panel, const 
                          float out[VNI_INT12_PANEL]) {
     const size_t first = panel * VNI_INT12_PANEL, quads = weights->quads, part = quads / STREAMS;
     const uint8_t *packed = weights->panel + panel * quads * VNI_INT12_STEP;
-    const __m512 low_sum = _mm512_set1_ps(row->low_sum), step = _mm512_set1_ps(row->step);
+    const __m512 step = _mm512_set1_ps(row->step);
     sums sum[STREAMS];
-    __m512i coarse[VECTORS];
+    low_sums lows;
     for (size_t v = 0; v < VECTORS; v++) {
-        coarse[v] = _mm512_setzero_si512();
+        lows.coarse[v] = lows.least[v] = _mm512_setzero_si512();
         for (size_t s = 0; s < STREAMS; s++)
             sum[s].both[v] = sum[s].fine[v] = _mm512_setzero_si512();
     }
     for (size_t quad = 0; quad < part; quad++)
         for (size_t s = 0; s < STREAMS; s++)
             add_step(packed + (s * part + quad) * VNI_INT12_STEP, row, s * part + quad, &sum[s],
-                     coarse);
+                     &lows);
     for (size_t quad = STREAMS * part; quad < quads; quad++)
-        add_step(packed + quad * VNI_INT12_STEP, row, quad, &sum[0], coarse);
+        add_step(packed + quad * VNI_INT12_STEP, row, quad, &sum[0], &lows);
     for (size_t v = 0; v < VECTORS; v++) {
         const size_t at = first + v * WIDE;
         const __m512i both = _mm512_sub_epi32(_mm512_add_epi32(sum[0].both[v], sum[1].both[v]),
                                               _mm512_load_si512(weights->high_moved + at));
         const __m512i fine = _mm512_add_epi32(sum[0].fine[v], sum[1].fine[v]);
         const __m512i upper =
-            _mm512_sub_epi32(coarse[v], _mm512_load_si512(weights->low_moved + at));
+            _mm512_sub_epi32(lows.coarse[v], _mm512_load_si512(weights->low_moved + at));
         __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(both), _mm512_set1_ps(4096));
         value = _mm512_add_ps(value, _mm512_mul_ps(_mm512_cvtepi32_ps(fine), _mm512_set1_ps(16)));
         value = _mm512_add_ps(value, _mm512_mul_ps(_mm512_cvtepi32_ps(upper), _mm512_set1_ps(256)));
-        const __m512 mean = _mm512_mul_ps(_mm512_load_ps(weights->low_mean + at), low_sum);
-        value = _mm512_add_ps(value, mean);
+        value = _mm512_add_ps(value, _mm512_cvtepi32_ps(lows.least[v]));
         const __m512 worth = _mm512_mul_ps(step, _mm512_load_ps(weights->scale + at));
         _mm512_storeu_ps(out + v * WIDE, _mm512_mul_ps(value, worth));
     }

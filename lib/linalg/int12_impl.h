@@ -21,7 +21,6 @@ struct vecna_linalg_int12 {
     size_t inner, dim;
     size_t quads, panels;
     float *scale;        /* (panels * 64) what one unit of a column's weights is worth */
-    float *low_mean;     /* (panels * 64) mean of a column's lower halves */
     int32_t *high_moved; /* (panels * 64) 128 times the sum of a column's upper bytes */
     int32_t *low_moved;  /* (panels * 64) 128 times the sum of its lower halves */
     uint8_t *panel;      /* (panels, quads, 384) */
@@ -31,7 +30,6 @@ struct vecna_linalg_int12 {
 typedef struct vni_int12_row {
     uint8_t *high, *low; /* (quads * 4) each; 128 and 0 behind the row's end */
     float step;          /* what one unit is worth */
-    float low_sum;       /* of low */
 } vni_int12_row;
 
 /* Steps, each with one variant per instruction set; all give the same bits.
