@@ -330,6 +330,8 @@ struct vni_work {
 VECNA_CHECK vecna_status vni_worker_new(vni_loop *loop, const vecna_allocator *allocator,
                                         vni_worker **out, vecna_error *err);
 void vni_worker_do(vni_worker *worker, vni_work *work);
+/* Whether more work would wait for what was given before. From any thread; NULL: not. */
+int vni_worker_is_busy(const vni_worker *worker);
 /* Does what was begun, leaves the rest undone, and ends the thread. What it has posted to the loop may
  * not have run. NULL-safe. */
 void vni_worker_free(vni_worker *worker);

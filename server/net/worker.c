@@ -18,6 +18,7 @@ struct vni_worker {
     pthread_cond_t more;
     vni_work *first, **end; /* behind the lock, like the next */
     int stops;
+    atomic_size_t undone; /* given and not yet done */
 };
 
 /* On Linux the calling thread's niceness alone; elsewhere it would be the process's, and stays. */
@@ -45,6 +46,7 @@ static void *work_on(void *user) {
             worker->end = &worker->first;
         pthread_mutex_unlock(&worker->lock);
         work->work(work);
+        atomic_fetch_sub_explicit(&worker->undone, 1, memory_order_relaxed);
         vni_loop_post(worker->loop, &work->done);
         pthread_mutex_lock(&worker->lock);
     }
@@ -85,11 +87,16 @@ vecna_status vni_worker_new(vni_loop *loop, const vecna_allocator *allocator, vn
 
 void vni_worker_do(vni_worker *worker, vni_work *work) {
     work->next = NULL;
+    atomic_fetch_add_explicit(&worker->undone, 1, memory_order_relaxed);
     pthread_mutex_lock(&worker->lock);
     *worker->end = work;
     worker->end = &work->next;
     pthread_cond_signal(&worker->more);
     pthread_mutex_unlock(&worker->lock);
+}
+
+int vni_worker_is_busy(const vni_worker *worker) {
+    return worker && atomic_load_explicit(&worker->undone, memory_order_relaxed) > 0;
 }
 
 void vni_worker_free(vni_worker *worker) {

@@ -243,7 +243,7 @@ static void send_pieces(vni_job *job, const head *fields) {
 }
 
 /* It takes a product with every pair that the map keeps, several times the map itself (docs/proxy.md): for
- * those who ask, and for others while there is time to spare. */
+ * those who ask, and for others while there is time to spare and nothing else to wait for. */
 static int wants_confidence(vni_job *job) {
     const int mode = job->way->config.confidence;
     job->spare_us = -1;
@@ -252,7 +252,7 @@ static int wants_confidence(vni_job *job) {
     if (mode == VNI_CONFIDENCE_ALWAYS ||
         vni_text_is_nocase(vni_exchange_field(job->exchange, "x-vecna-confidence"), "yes"))
         return 1;
-    if (mode == VNI_CONFIDENCE_AUTO)
+    if (mode == VNI_CONFIDENCE_AUTO && !vni_worker_is_busy(job->proxy->worker))
         job->spare_us =
             vni_spare_take(&job->way->spare, vni_clock_us(), vni_way_judged_rows(job->count));
     return job->spare_us >= 0;

@@ -12,8 +12,9 @@ enum { WORKS = 5 };
 typedef struct piece {
     vni_work work;
     vni_loop *loop;
+    vni_worker *worker;
     size_t number;
-    int niceness;
+    int niceness, busy;
     pthread_t worked, told;
 } piece;
 
@@ -23,6 +24,7 @@ static void work(vni_work *one) {
     piece *mine = (piece *)(void *)one; /* its first member */
     order[done++] = mine->number;
     mine->worked = pthread_self();
+    mine->busy = vni_worker_is_busy(mine->worker);
     mine->niceness = getpriority(PRIO_PROCESS, 0);
 }
 
@@ -41,15 +43,20 @@ static void work_is_done_beside_the_loop(void **state) {
     (void)state;
     assert_status(VECNA_OK, vni_loop_new(NULL, &loop, NULL));
     assert_status(VECNA_OK, vni_worker_new(loop, NULL, &worker, NULL));
+    assert_false(vni_worker_is_busy(worker) || vni_worker_is_busy(NULL));
     for (size_t i = 0; i < WORKS; i++) {
-        pieces[i] =
-            (piece){.work = {.work = work, .done = {.run = tell}}, .loop = loop, .number = i};
+        pieces[i] = (piece){.work = {.work = work, .done = {.run = tell}},
+                            .loop = loop,
+                            .worker = worker,
+                            .number = i};
         vni_worker_do(worker, &pieces[i].work);
     }
     vni_loop_run(loop);
+    assert_false(vni_worker_is_busy(worker));
     assert_int_equal(WORKS, done);
     for (size_t i = 0; i < WORKS; i++) {
         assert_int_equal(i, order[i]);
+        assert_true(pieces[i].busy);
         assert_false(pthread_equal(pieces[i].worked, pthread_self()));
         assert_true(pthread_equal(pieces[i].told, pthread_self()));
 #if defined(__linux__)
