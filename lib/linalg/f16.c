@@ -10,10 +10,9 @@
  * going round would always find it gone. No sum changes by it. */
 #include "base/base_impl.h"
 #include "linalg/f16_impl.h"
+#include "linalg/linalg_impl.h"
 
 #include <math.h>
-
-enum { ALIGNMENT = 64 };
 
 static void portable_product(const uint16_t *panel, const float *row, size_t inner,
                              float sums[VNI_F16_PANEL]) {
@@ -66,10 +65,6 @@ static vecna_status pack_column(vecna_linalg_f16 *to, vecna_matrix weights, size
     return VECNA_OK;
 }
 
-static size_t rounded(size_t bytes) {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 vecna_status vecna_linalg_f16_new(vecna_matrix weights, const vecna_allocator *allocator,
                                   vecna_linalg_f16 **out, vecna_error *err) {
     const size_t panels = (weights.dim + VNI_F16_PANEL - 1) / VNI_F16_PANEL;
@@ -81,8 +76,8 @@ vecna_status vecna_linalg_f16_new(vecna_matrix weights, const vecna_allocator *a
         return vecna_error_set(err, VECNA_ERR_DIM, -1, "weights of %zu x %zu (stride %zu)",
                                weights.rows, weights.dim, weights.stride);
     if (vecna_size_mul(columns * sizeof(uint16_t), weights.rows, &packed) &&
-        vecna_size_add(packed, rounded(columns * sizeof(float)), &bytes))
-        bytes += rounded(sizeof *made) + ALIGNMENT;
+        vecna_size_add(packed, vni_packed_bytes(columns * sizeof(float)), &bytes))
+        bytes += vni_packed_bytes(sizeof *made) + VNI_PACKED_ALIGNMENT;
     made = bytes ? vecna_allocate_zero(allocator, bytes, 1) : NULL;
     if (made == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
@@ -95,8 +90,8 @@ vecna_status vecna_linalg_f16_new(vecna_matrix weights, const vecna_allocator *a
     made->inner = weights.rows;
     made->dim = weights.dim;
     made->panels = panels;
-    unsigned char *at = (unsigned char *)made + rounded(sizeof *made);
-    at += (ALIGNMENT - (uintptr_t)at % ALIGNMENT) % ALIGNMENT;
+    unsigned char *at = (unsigned char *)made + vni_packed_bytes(sizeof *made);
+    at += (VNI_PACKED_ALIGNMENT - (uintptr_t)at % VNI_PACKED_ALIGNMENT) % VNI_PACKED_ALIGNMENT;
     made->panel = (uint16_t *)(void *)at;
     made->scale = (float *)(void *)(at + packed);
     for (size_t j = 0; j < weights.dim && status == VECNA_OK; j++)

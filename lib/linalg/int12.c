@@ -13,12 +13,13 @@
  * one before read last is still in the second cache. No sum changes by it. */
 #include "base/base_impl.h"
 #include "linalg/int12_impl.h"
+#include "linalg/linalg_impl.h"
 
 #include <math.h>
 #include <stdalign.h>
 
 /* Quantised rows of one chunk stand on the stack. */
-enum { CHUNK_BYTES = 1 << 17, INNER_MAX = 65536, ALIGNMENT = 64, LARGEST = 2047, LANES = 16 };
+enum { CHUNK_BYTES = 1 << 17, INNER_MAX = 65536, LARGEST = 2047, LANES = 16 };
 
 /* ---- kernels: the truth ---------------------------------------------------------------------- */
 
@@ -137,15 +138,11 @@ static vecna_status check_weights(vecna_matrix weights, vecna_error *err) {
     return VECNA_OK;
 }
 
-static size_t rounded(size_t bytes) {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 vecna_status vecna_linalg_int12_new(vecna_matrix weights, const vecna_allocator *allocator,
                                     vecna_linalg_int12 **out, vecna_error *err) {
     const size_t quads = (weights.rows + VNI_INT12_QUAD - 1) / VNI_INT12_QUAD;
     const size_t panels = (weights.dim + VNI_INT12_PANEL - 1) / VNI_INT12_PANEL;
-    const size_t column_bytes = rounded(panels * VNI_INT12_PANEL * sizeof(float));
+    const size_t column_bytes = vni_packed_bytes(panels * VNI_INT12_PANEL * sizeof(float));
     size_t packed, bytes = 0;
     vecna_linalg_int12 *made;
     vecna_status status = check_weights(weights, err);
@@ -153,7 +150,7 @@ vecna_status vecna_linalg_int12_new(vecna_matrix weights, const vecna_allocator 
         return status;
     if (vecna_size_mul(panels * VNI_INT12_STEP, quads, &packed) &&
         vecna_size_add(packed, 3 * column_bytes, &bytes))
-        bytes += rounded(sizeof *made) + ALIGNMENT;
+        bytes += vni_packed_bytes(sizeof *made) + VNI_PACKED_ALIGNMENT;
     made = bytes ? vecna_allocate_zero(allocator, bytes, 1) : NULL;
     if (made == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
@@ -167,8 +164,8 @@ vecna_status vecna_linalg_int12_new(vecna_matrix weights, const vecna_allocator 
     made->dim = weights.dim;
     made->quads = quads;
     made->panels = panels;
-    unsigned char *at = (unsigned char *)made + rounded(sizeof *made);
-    at += (ALIGNMENT - (uintptr_t)at % ALIGNMENT) % ALIGNMENT;
+    unsigned char *at = (unsigned char *)made + vni_packed_bytes(sizeof *made);
+    at += (VNI_PACKED_ALIGNMENT - (uintptr_t)at % VNI_PACKED_ALIGNMENT) % VNI_PACKED_ALIGNMENT;
     made->panel = at;
     made->scale = (float *)(void *)(at += packed);
     made->high_moved = (int32_t *)(void *)(at += column_bytes);
@@ -210,7 +207,7 @@ vecna_status vecna_linalg_int12_product(const vecna_linalg_int12 *weights, vecna
                                         vecna_matrix out, vecna_error *err) {
     enum { ROWS_MOST = 16 };
     static _Thread_local int backwards;
-    alignas(ALIGNMENT) uint8_t bytes[CHUNK_BYTES];
+    alignas(VNI_PACKED_ALIGNMENT) uint8_t bytes[CHUNK_BYTES];
     vni_int12_row rows[ROWS_MOST];
     if (in.dim != weights->inner || out.dim != weights->dim || in.rows != out.rows)
         return vecna_error_set(err, VECNA_ERR_DIM, -1,

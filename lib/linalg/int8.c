@@ -14,13 +14,14 @@
  * sums of bytes are exact, and no multiplication is fused with an addition. */
 #include "base/base_impl.h"
 #include "linalg/int8_impl.h"
+#include "linalg/linalg_impl.h"
 
 #include <math.h>
 #include <stdalign.h>
 #include <string.h>
 
 /* Quantised rows of one chunk stand on the stack and beside a panel in the second cache. */
-enum { CHUNK_BYTES = 1 << 17, INNER_MAX = 65536, ALIGNMENT = 64 };
+enum { CHUNK_BYTES = 1 << 17, INNER_MAX = 65536 };
 
 /* ---- kernels: the truth ---------------------------------------------------------------------- */
 
@@ -143,10 +144,6 @@ static vecna_status check_weights(vecna_view weights, const float *bias, const f
     return VECNA_OK;
 }
 
-static size_t rounded(size_t bytes) {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 /* An object with room for its arrays in one allocation; all of it zero. */
 static vecna_status new_weights(size_t inner, size_t dim, const vecna_allocator *allocator,
                                 vecna_linalg_int8 **out, vecna_error *err) {
@@ -156,8 +153,9 @@ static vecna_status new_weights(size_t inner, size_t dim, const vecna_allocator 
     unsigned char *at;
     vecna_linalg_int8 *made;
     if (vecna_size_mul(columns * VNI_QUAD, quads, &packed) &&
-        vecna_size_add(packed, 3 * rounded(columns * sizeof(float)), &bytes))
-        bytes += rounded(sizeof *made) + rounded(inner * sizeof(float)) + ALIGNMENT;
+        vecna_size_add(packed, 3 * vni_packed_bytes(columns * sizeof(float)), &bytes))
+        bytes += vni_packed_bytes(sizeof *made) + vni_packed_bytes(inner * sizeof(float)) +
+                 VNI_PACKED_ALIGNMENT;
     made = bytes ? vecna_allocate_zero(allocator, bytes, 1) : NULL;
     if (made == NULL)
         return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "no memory for int8 weights of %zu x %zu",
@@ -170,13 +168,13 @@ static vecna_status new_weights(size_t inner, size_t dim, const vecna_allocator 
     made->dim = dim;
     made->quads = quads;
     made->panels = panels;
-    at = (unsigned char *)made + rounded(sizeof *made);
-    at += (ALIGNMENT - (uintptr_t)at % ALIGNMENT) % ALIGNMENT;
+    at = (unsigned char *)made + vni_packed_bytes(sizeof *made);
+    at += (VNI_PACKED_ALIGNMENT - (uintptr_t)at % VNI_PACKED_ALIGNMENT) % VNI_PACKED_ALIGNMENT;
     made->panel = (int8_t *)at;
     made->offset = (float *)(void *)(at += packed);
-    made->scale = (float *)(void *)(at += rounded(columns * sizeof(float)));
-    made->moved = (int32_t *)(void *)(at += rounded(columns * sizeof(float)));
-    made->centre = (float *)(void *)(at += rounded(columns * sizeof(float)));
+    made->scale = (float *)(void *)(at += vni_packed_bytes(columns * sizeof(float)));
+    made->moved = (int32_t *)(void *)(at += vni_packed_bytes(columns * sizeof(float)));
+    made->centre = (float *)(void *)(at += vni_packed_bytes(columns * sizeof(float)));
     *out = made;
     return VECNA_OK;
 }
@@ -288,7 +286,7 @@ static void panels_of(const vecna_linalg_int8 *weights, size_t from, size_t to, 
 }
 
 static void int8_chunk(void *user, size_t begin, size_t end, size_t worker) {
-    alignas(ALIGNMENT) uint8_t rows[CHUNK_BYTES];
+    alignas(VNI_PACKED_ALIGNMENT) uint8_t rows[CHUNK_BYTES];
     float step[CHUNK_BYTES / VNI_QUAD / VNI_LANES];
     const int8_job *job = user;
     const vecna_linalg_int8 *weights = job->weights;
@@ -329,7 +327,7 @@ vecna_status vecna_linalg_int8_product(const vecna_linalg_int8 *weights, vecna_v
 
 vecna_status vecna_linalg_int8_scores(const vecna_linalg_int8 *rows, size_t first, vecna_view_i8 in,
                                       const float *steps, vecna_matrix out, vecna_error *err) {
-    alignas(ALIGNMENT) uint8_t bytes[CHUNK_BYTES];
+    alignas(VNI_PACKED_ALIGNMENT) uint8_t bytes[CHUNK_BYTES];
     const size_t row_bytes = rows->quads * VNI_QUAD, from = first / VNI_PANEL;
     const size_t most = CHUNK_BYTES / row_bytes;
     if (in.dim != rows->inner || in.stride < in.dim || in.rows != out.rows ||

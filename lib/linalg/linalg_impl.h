@@ -41,4 +41,10 @@ void vni_single_thread_end(int before);
 enum { VNI_ROW_MAJOR = 101, VNI_COLUMN_MAJOR = 102, VNI_PLAIN = 111, VNI_TRANSPOSED = 112 };
 enum { VNI_UPPER = 121, VNI_LOWER = 122, VNI_NON_UNIT = 131, VNI_LEFT = 141 };
 
+/* Packed weights and their arrays start at multiples of this, in one allocation. */
+enum { VNI_PACKED_ALIGNMENT = 64 };
+static inline size_t vni_packed_bytes(size_t bytes) {
+    return (bytes + VNI_PACKED_ALIGNMENT - 1) / VNI_PACKED_ALIGNMENT * VNI_PACKED_ALIGNMENT;
+}
+
 #endif
