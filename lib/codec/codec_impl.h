@@ -43,6 +43,23 @@ static inline uint64_t vni_load8(const char *text) {
  *             number follows. */
 size_t vni_number_list_f32(const char **at, const char *end, float *out, size_t capacity);
 
+/* "0.5,-0.25": the shortest text of each, as vecna_number_print_f32 writes it.
+ *   json     "null" for what is not finite
+ *   out      count * (VECNA_NUMBER_BYTES + 1) bytes of room
+ *   returns  the bytes written */
+size_t vni_number_print_list(const float *values, size_t count, char between, int json, char *out);
+
+/* A fraction as number_print_list.c lays it out: first digit, zeros between point and digits, bytes
+ * without the sign, whether there is one; and, from bit VNI_LAYOUT_KNOWN, whether all this is known. */
+#define VNI_LAYOUT(first, zeros, bytes, negative)                                                  \
+    ((first) | (zeros) << 8 | (bytes) << 16 | (negative) << 24)
+enum { VNI_LAYOUT_KNOWN = 32 };
+
+#if defined(__x86_64__)
+/* Layouts of `count` numbers, a multiple of 4, and eight digits of each behind the first, as text. */
+void vni_fractions_avx2(const float *values, size_t count, uint64_t *digits, uint64_t *layout);
+#endif
+
 /* Start a scanner in the middle of a value, for readers that hold only a part of it: behind the
  * opening bracket of an object or array, or behind a member or element of it when `behind_value`.
  * The scanner is at depth 1; its end of that object or array brings it to VECNA_JSON_END. */

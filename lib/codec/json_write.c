@@ -260,23 +260,13 @@ void vecna_json_write_null(vecna_json_writer *writer) {
 
 void vecna_json_write_floats(vecna_json_writer *writer, const float *values, size_t count) {
     enum { BATCH = 64 };
+    char buffer[BATCH * (VECNA_NUMBER_BYTES + 1)];
     vecna_json_write_array_begin(writer);
-    for (size_t done = 0; done < count;) {
+    for (size_t done = 0; done < count; done += BATCH) {
         size_t batch = count - done < BATCH ? count - done : BATCH;
-        char buffer[BATCH * VECNA_NUMBER_BYTES];
-        char *at = buffer;
-        for (size_t i = done; i < done + batch; i++) {
-            *at = ',';
-            at += i > 0;
-            if (isfinite(values[i])) {
-                at += vecna_number_print_f32(values[i], at);
-            } else {
-                memcpy(at, "null", 4);
-                at += 4;
-            }
-        }
-        append(writer, buffer, (size_t)(at - buffer));
-        done += batch;
+        if (done > 0)
+            append(writer, ",", 1);
+        append(writer, buffer, vni_number_print_list(values + done, batch, ',', 1, buffer));
     }
     vecna_json_write_array_end(writer);
 }

@@ -407,6 +407,87 @@ size_t vecna_number_parse_f64(const char *text, size_t bytes, vecna_number_gramm
     return 0;
 }
 
+/* ---- lists of numbers ------------------------------------------------------------------------ */
+
+/* Decimal digits at the front of eight bytes, less '0' each: how many there are. */
+static inline unsigned leading_digits(uint64_t word) {
+    const uint64_t tops = 0x8080808080808080;
+    const uint64_t others = ((word + 0x7676767676767676) | word) & tops;
+    return others ? (unsigned)__builtin_ctzll(others) >> 3 : 8;
+}
+
+/* The value of eight of them. */
+static inline uint32_t eight_digits_value(uint64_t word) {
+    word = word * 10 + (word >> 8);
+    return (uint32_t)(((word & 0x000000ff000000ff) * (UINT64_C(1000000) << 32 | 100) +
+                       (word >> 16 & 0x000000ff000000ff) * (UINT64_C(10000) << 32 | 1)) >>
+                      32);
+}
+
+/* The value of the first `count` of them, 0 to 7. */
+static inline uint32_t digits_value(uint64_t word, unsigned count) {
+    return eight_digits_value(word << 8 << (56 - 8 * count));
+}
+
+/* count digits behind the point, 1 to 15 of them: the digits and the power of ten are exact in float64, and the
+ * quotient is rounded once. To round it again to float32 is right unless it lies exactly between two; then 0
+ * comes back. Source: Clinger, "How to read floating point numbers accurately", 1990. */
+static inline int divide(uint64_t digits, unsigned count, uint32_t *out) {
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const double quotient = (double)(int64_t)digits / powers[count];
+    const float value = (float)quotient;
+    uint64_t bits;
+    memcpy(&bits, &quotient, sizeof bits);
+    memcpy(out, &value, sizeof value);
+    return (bits & 0x1fffffff) != 0x10000000;
+}
+
+/* Nearly every number of a vector is "0." or "-0." and up to 19 digits. NULL for any other, which
+ * read_decimal then reads. */
+static inline const char *read_fraction(const char *text, const char *end, float *out) {
+    enum { LONGEST = 3 + 3 * 8 };
+    const uint64_t zeros = 0x3030303030303030;
+    unsigned negative, count, more = 0;
+    uint64_t word, value;
+    uint32_t bits;
+
+    if (end - text < LONGEST)
+        return NULL;
+    negative = *text == '-';
+    text += negative;
+    if (text[0] != '0' || text[1] != '.')
+        return NULL;
+    word = vni_load8(text + 2) ^ zeros;
+    count = leading_digits(word);
+    if (count < 8) {
+        value = digits_value(word, count);
+    } else {
+        value = eight_digits_value(word);
+        word = vni_load8(text + 10) ^ zeros;
+        more = leading_digits(word);
+        count = 8 + more;
+        if (more < 8) {
+            value = value * small_powers[more] + digits_value(word, more);
+        } else {
+            value = value * small_powers[8] + eight_digits_value(word);
+            word = vni_load8(text + 18) ^ zeros;
+            more = leading_digits(word);
+            count = 16 + more;
+            if (more > 3)
+                return NULL;
+            value = value * small_powers[more] + digits_value(word, more);
+        }
+    }
+    if (count == 0 || (text[2 + count] | 0x20) == 'e')
+        return NULL;
+    if (count > 15 || !divide(value, count, &bits))
+        bits = (uint32_t)round_product(value, -(int64_t)count, &float32_layout);
+    bits |= negative << 31; /* a coin toss: no branch */
+    memcpy(out, &bits, sizeof bits);
+    return text + 2 + count;
+}
+
 static inline const char *skip_space(const char *at, const char *end) {
     while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
         at++;
@@ -419,7 +500,7 @@ size_t vni_number_list_f32(const char **at, const char *end, float *out, size_t 
     decimal number;
 
     while (count < capacity) {
-        const char *start = here;
+        const char *start = here, *behind;
         if (count > 0) {
             start = skip_space(start, end);
             if (start >= end || *start != ',')
@@ -427,11 +508,15 @@ size_t vni_number_list_f32(const char **at, const char *end, float *out, size_t 
             start++;
         }
         start = skip_space(start, end);
-        start = read_decimal(start, end, 0, &number);
-        if (start == NULL)
-            break;
-        out[count++] = float32_of(&number);
-        here = start;
+        behind = read_fraction(start, end, &out[count]);
+        if (behind == NULL) {
+            behind = read_decimal(start, end, 0, &number);
+            if (behind == NULL)
+                break;
+            out[count] = float32_of(&number);
+        }
+        count++;
+        here = behind;
     }
     *at = here;
     return count;

@@ -148,13 +148,7 @@ vecna_status vni_room_need(vni_room *room, size_t more, const vecna_allocator *a
 }
 
 void vni_room_floats(vni_room *room, const float *values, size_t count, char between) {
-    char *at = room->data + room->bytes;
-    for (size_t i = 0; i < count; i++) {
-        *at = between;
-        at += i > 0;
-        at += vecna_number_print_f32(values[i], at);
-    }
-    room->bytes = (size_t)(at - room->data);
+    room->bytes += vni_number_print_list(values, count, between, 0, room->data + room->bytes);
 }
 
 int vni_field_is(const vecna_field *field, vecna_text text) {

@@ -1,7 +1,8 @@
 /* Numbers: against tests/vectors/codec_numbers.tsv (exact fractions and Python's float), grammar,
  * and round trips of random bits. */
+#include "base/base_impl.h"
+#include "codec/codec_impl.h"
 #include "tests/unit/support/support.h"
-#include "vecna/codec.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -238,6 +239,123 @@ static void printing_follows_repr(void **state) {
     }
 }
 
+/* A list against its numbers one by one. */
+static void check_list(const float *values, size_t count, char between, int json) {
+    enum { MOST = 256 };
+    char list[MOST * (VECNA_NUMBER_BYTES + 1)], single[MOST * (VECNA_NUMBER_BYTES + 1)];
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            single[bytes++] = between;
+        if (json && !isfinite(values[i])) {
+            memcpy(single + bytes, "null", 4);
+            bytes += 4;
+        } else {
+            bytes += vecna_number_print_f32(values[i], single + bytes);
+        }
+    }
+    assert_int_equal(vni_number_print_list(values, count, between, json, list), bytes);
+    assert_memory_equal(list, single, bytes);
+}
+
+/* Numbers of every kind that a list tells apart: fractions of any exponent and around each power of ten,
+ * short ones, whole ones, zeros, and what is not finite. */
+static float any_number(uint64_t turn, vecna_random *random) {
+    static const float powers[] = {1e-5f, 1e-4f, 1e-3f, 1e-2f, 0.1f, 1.0f, 10.0f};
+    const uint64_t draw = vecna_random_u64(random);
+    const uint32_t sign = (uint32_t)(draw >> 63) << 31;
+    switch (turn % 6) {
+    case 0: /* unit vectors' */
+        return float_of(sign | (105 + (uint32_t)(draw >> 32) % 24) << 23 |
+                        (uint32_t)(draw & 0x7fffff));
+    case 1:
+        return float_of(sign | (bits32(powers[draw % 7]) + (uint32_t)(draw >> 32) % 129 - 64));
+    case 2:
+        return (float)(int)(draw % 20001 - 10000) / (draw >> 32 & 1 ? 10000.0f : 4096.0f);
+    case 3: /* whole powers of two */
+        return float_of(sign | (uint32_t)(draw % 256) << 23);
+    case 4:
+        return float_of((uint32_t)draw);
+    default:
+        return float_of(sign | (113 + (uint32_t)(draw >> 32) % 14) << 23 |
+                        (uint32_t)(draw & 0x7fffff));
+    }
+}
+
+static void lists_are_printed_as_their_numbers(void **state) {
+    enum { ROUNDS = 20000 };
+    float values[256];
+    vecna_random random;
+    (void)state;
+    for (unsigned set = 0; set < 2; set++) {
+        vni_cpu_allow(set ? ~0u : 0);
+        vecna_random_seed(&random, 7, 0);
+        for (uint64_t round = 0; round < ROUNDS; round++) {
+            size_t count = vecna_random_u64(&random) % (round % 16 == 0 ? 256 : 12);
+            for (size_t i = 0; i < count; i++)
+                values[i] = any_number(round % 7 == 6 ? i : round, &random);
+            check_list(values, count, round % 2 ? ',' : ' ', round % 3 == 0);
+        }
+    }
+    vni_cpu_allow(~0u);
+}
+
+/* A text of one number in the middle of a list against the number alone, which is read in another way. */
+static void check_in_list(const char *number) {
+    char text[256];
+    const char *at = text;
+    float values[3] = {0}, wanted = 0;
+    const size_t bytes = strlen(number);
+    assert_int_equal(vecna_number_parse_f32(number, bytes, VECNA_NUMBER_JSON, &wanted), bytes);
+    snprintf(text, sizeof text, "0.25,%s , 0.5                              ]", number);
+    assert_int_equal(vni_number_list_f32(&at, text + strlen(text), values, 3), 3);
+    if (bits32(values[1]) != bits32(wanted))
+        fail_msg("%s is %.9g in a list, %.9g alone", number, (double)values[1], (double)wanted);
+    assert_true(values[0] == 0.25f && values[2] == 0.5f);
+}
+
+static void lists_are_read_as_their_numbers(void **state) {
+    enum { ROUNDS = 200000 };
+    static const char *const odd[] = {"0.5e1",
+                                      "0.25E-3",
+                                      "-0.0",
+                                      "0",
+                                      "-0",
+                                      "0.0000000000000000000000000000000000000000000001",
+                                      "0.1234567890123456789",
+                                      "0.12345678901234567890",
+                                      "1.5",
+                                      "-12e3"};
+    vecna_random random;
+    char text[64];
+    (void)state;
+    vecna_random_seed(&random, 11, 0);
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        check_in_list(odd[i]);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        const uint64_t draw = vecna_random_u64(&random);
+        const float value =
+            float_of((113 + (uint32_t)(draw >> 32) % 14) << 23 | (uint32_t)(draw & 0x7fffff));
+        const char *sign = draw >> 63 ? "-" : "";
+        switch (round % 4) {
+        case 0: /* any digits, 1 to 22 */
+            snprintf(text, sizeof text, "%s0.%0*" PRIu64, sign, 1 + (int)(draw >> 40 & 7),
+                     draw >> (draw >> 50 & 63));
+            break;
+        case 1: /* as other programs print them */
+            snprintf(text, sizeof text, "%s%.*f", sign, 6 + (int)(draw >> 40) % 14, (double)value);
+            break;
+        case 2:
+            snprintf(text, sizeof text, "%s%.17g", sign, (double)value);
+            break;
+        default: /* so near to the middle of two floats that float64 does not tell: one in ten of these */
+            snprintf(text, sizeof text, "%s%.15f", sign,
+                     0.5 + (double)(2 * (draw >> 41) + 1) * 0x1p-25);
+        }
+        check_in_list(text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_exact_fractions),
@@ -247,6 +365,8 @@ int main(void) {
         cmocka_unit_test(extremes_keep_their_sign),
         cmocka_unit_test(thousands_of_digits_are_read),
         cmocka_unit_test(printing_follows_repr),
+        cmocka_unit_test(lists_are_printed_as_their_numbers),
+        cmocka_unit_test(lists_are_read_as_their_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
