@@ -13,7 +13,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { PULL_AHEAD = 8, PULL_BEHIND = 2 }; /* "3ff6\r\n" before a piece, "\r\n" after it */
+enum {
+    PULL_AHEAD = 8,   /* "3ff6\r\n" before a piece */
+    PULL_BEHIND = 2,  /* "\r\n" after it */
+    PIECES_A_TURN = 8 /* 0.1 ms; who reads as fast as we write would keep the loop to himself */
+};
 
 /* ---- the head ------------------------------------------------------------------------------------------ */
 
@@ -129,7 +133,7 @@ static void took(vni_call *call, size_t bytes) {
 
 int vni_answer_continue(vni_call *call) {
     vni_conn *conn = call->conn;
-    for (;;) {
+    for (int pieces_sent = 0;; pieces_sent++) {
         while (call->out[0].iov_len + call->out[1].iov_len > 0) {
             struct iovec pieces[2] = {call->out[0], call->out[1]};
             int first = pieces[0].iov_len == 0;
@@ -140,6 +144,8 @@ int vni_answer_continue(vni_call *call) {
         }
         if (call->pull == NULL || call->pull_ended || call->head_only)
             return 1;
+        if (pieces_sent >= PIECES_A_TURN)
+            return 2;
         if (call->out_page == NULL)
             call->out_page = vni_page_take(call->home);
         if (call->out_page == NULL || !pull_piece(call))

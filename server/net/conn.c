@@ -261,7 +261,7 @@ refused:
 /* ---- reading requests ------------------------------------------------------------------------------------------ */
 
 /* What a step came to. */
-typedef enum step { AGAIN, WAIT, CLOSE } step;
+typedef enum step { AGAIN, LATER, WAIT, CLOSE } step; /* LATER: others first */
 
 static void refuse(vni_conn *conn, int status, const char *reason) {
     vni_call *call = conn->call;
@@ -489,6 +489,8 @@ static step step_linger(vni_conn *conn) {
 static step step_sending(vni_conn *conn) {
     vni_call *call = conn->call;
     int result = vni_answer_continue(call), closes = call->closes;
+    if (result == 2)
+        return LATER;
     if (result <= 0) {
         if (result == 0 && !vni_timer_runs(&conn->timer))
             enter(conn, VNI_AT_SENDING);
@@ -559,6 +561,6 @@ void vni_conn_run(vni_conn *conn) {
     conn->running = 0;
     if (last == CLOSE)
         vni_conn_close(conn);
-    else if (last == AGAIN && conn->phase != VNI_AT_DEAD)
+    else if ((last == AGAIN || last == LATER) && conn->phase != VNI_AT_DEAD)
         queue(conn);
 }

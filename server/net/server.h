@@ -178,7 +178,7 @@ void vni_call_lost(vni_call *call);
 int vni_call_body_grow(vni_call *call, size_t room, uint64_t limit);
 
 /* answer.c */
-/* Send on; 1 complete, 0 the socket is full, -1 failed. */
+/* Send on; 1 complete, 0 the socket is full, 2 enough for one turn of the loop, -1 failed. */
 int vni_answer_continue(vni_call *call);
 void vni_answer_refuse(vni_call *call, int status, const char *reason);
 

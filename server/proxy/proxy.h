@@ -119,7 +119,7 @@ VECNA_CHECK vecna_status vni_way_plan(vni_generation *generation, vni_way *way, 
 /* In the loop's thread. A plan of zeros may be dropped too. */
 void vni_way_drop(vni_generation *generation, vni_change *plan);
 void vni_way_forget(vni_generation *generation, vni_way *way);
-/* Multiplications of `count` rows, or as many as take as long: 0 for what only moves numbers. */
+/* Multiplications of `count` rows, or as many as take as long as moving and scaling the numbers. */
 double vni_way_work(const vni_way *way, const vni_change *change, size_t count, int judged);
 /* 1 when rows stay as they are, but for their length: then they may be out too. */
 int vni_way_keeps(const vni_way *way, const vni_change *change);

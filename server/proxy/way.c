@@ -134,7 +134,10 @@ vecna_status vni_way_plan(vni_generation *generation, vni_way *way, size_t sourc
     return VECNA_OK;
 }
 
-enum { JUDGED_LEAST = 16 }; /* rows: a single one waits for memory as long as these multiply */
+enum {
+    JUDGED_LEAST = 16, /* rows: a single one waits for memory as long as these multiply */
+    PASSES = 24 /* multiplications in the time that a number is copied, scaled and checked in */
+};
 
 double vni_way_judged_rows(size_t count) {
     return (double)(count > JUDGED_LEAST ? count : JUDGED_LEAST);
@@ -142,9 +145,10 @@ double vni_way_judged_rows(size_t count) {
 
 double vni_way_work(const vni_way *way, const vni_change *change, size_t count, int judged) {
     size_t full = change->cut_from ? change->cut_from : change->dim;
-    double source = (double)change->source_dim, target = (double)full, work = 0;
+    double source = (double)change->source_dim, target = (double)full;
+    double work = (double)count * target * PASSES;
     if (way->learned || way->config.type > VNI_ADAPTER_TRUNCATE)
-        work = (double)count * source * target;
+        work += (double)count * source * target;
     if (judged && way->confidence) {
         double pairs = (double)vecna_map_held(way->learned).rows;
         work += vni_way_judged_rows(count) * (source * source + pairs * (source + target));

@@ -67,6 +67,16 @@ static ptrdiff_t pull(void *user, char *out, size_t room) {
     return (ptrdiff_t)bytes;
 }
 
+static atomic_int heard; /* "/heard" was asked for */
+
+/* A byte at a time until then. */
+static ptrdiff_t pull_until_heard(void *user, char *out, size_t room) {
+    (void)user;
+    (void)room;
+    *out = '.';
+    return heard ? 0 : 1;
+}
+
 static size_t number(vni_exchange *exchange, const char *name) {
     vni_text text = vni_exchange_query(exchange, name);
     size_t value = 0;
@@ -102,6 +112,12 @@ static void handle(void *user, vni_exchange *exchange) {
         answer.pull = pull;
         answer.release = release;
         answer.user = it;
+        vni_answer_send(exchange, &answer);
+    } else if (vni_text_is(exchange->path, "/until-heard")) {
+        answer.pull = pull_until_heard;
+        vni_answer_send(exchange, &answer);
+    } else if (vni_text_is(exchange->path, "/heard")) {
+        heard = 1;
         vni_answer_send(exchange, &answer);
     } else if (vni_text_is(exchange->path, "/big")) {
         answer.body_bytes = number(exchange, "n");
@@ -726,6 +742,33 @@ static void broken_off_answers_look_broken(void **state) {
     vni_server_free(server);
 }
 
+static void *hear_all(void *user) {
+    reply it = hear(*(int *)user, 0);
+    int whole = it.whole;
+    free(it.body);
+    return whole ? user : NULL;
+}
+
+/* A client that reads as fast as the server writes does not keep it to itself. */
+static void a_long_answer_lets_others_pass(void **state) {
+    vni_server *server = start((vni_limits){0}, 1, NULL);
+    int fd = dial(server), other = dial(server);
+    pthread_t reader;
+    void *whole = NULL;
+    (void)state;
+    heard = 0;
+    say(fd, GET("/until-heard"));
+    assert_int_equal(0, pthread_create(&reader, NULL, hear_all, &fd));
+    usleep(20000);
+    say(other, GET("/heard"));
+    assert_reply(other, 200, "");
+    pthread_join(reader, &whole);
+    assert_non_null(whole);
+    close(fd);
+    close(other);
+    vni_server_free(server);
+}
+
 /* ---- the end ------------------------------------------------------------------------------------------------ */
 
 static void a_drain_answers_what_is_in_flight(void **state) {
@@ -1023,6 +1066,7 @@ int main(void) {
         cmocka_unit_test(slow_but_steady_clients_stay),
         cmocka_unit_test(handlers_learn_of_lost_clients),
         cmocka_unit_test(broken_off_answers_look_broken),
+        cmocka_unit_test(a_long_answer_lets_others_pass),
         cmocka_unit_test(a_drain_answers_what_is_in_flight),
         cmocka_unit_test(a_drain_has_an_end),
         cmocka_unit_test(loops_begin_and_end),
