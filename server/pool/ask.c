@@ -404,6 +404,7 @@ vecna_status vni_pool_ask(vni_pool *pool, const vni_ask_options *options, vni_as
     ask->row = options->row;
     ask->done = options->done;
     ask->room = options->room;
+    ask->hold = options->hold;
     ask->user = options->user;
     ask->deadline_us = options->deadline_us;
     ask->count = ask->pending = options->count;

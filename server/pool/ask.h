@@ -43,6 +43,7 @@ struct vni_ask {
     void (*row)(void *user, size_t row, const float *vector, size_t dim);
     void (*done)(void *user, const vni_outcome *outcome);
     float *(*room)(void *user, size_t row, size_t count, size_t dim); /* NULL: none */
+    void (*hold)(void *user, int more);
     void *user;
     uint64_t deadline_us, started_us, replied_us;
     vni_timer timer;
@@ -53,6 +54,8 @@ struct vni_ask {
     vni_waiter waiters[];
 };
 
+typedef struct vni_reading vni_reading;
+
 typedef struct vni_batch {
     struct vni_batch *next, *previous; /* of the pool */
     struct vni_batch *queue;           /* in target->waiting */
@@ -61,7 +64,8 @@ typedef struct vni_batch {
     vni_endpoint *endpoint;  /* asked now; NULL: waits */
     vni_endpoint *failed_at; /* the last one that failed */
     vni_transfer *transfer;
-    vni_timer timer; /* a pause before the next try */
+    vni_reading *reading; /* the worker reads the answer; NULL: not */
+    vni_timer timer;      /* a pause before the next try */
     vecna_json_writer body;
     int body_base64; /* the body asks for base64 */
     int body_ready;
@@ -80,8 +84,23 @@ typedef struct vni_batch {
  * out; the pieces and the array are then the caller's still. */
 int vni_batch_begin(vni_pool *pool, vni_target *target, const char *model, vecna_wire_task task,
                     vni_piece **pieces, size_t count);
-/* The call has no piece left that anybody waits for. */
+/* The call has no piece left that anybody waits for. While its answer is read it stays: somebody may join. */
 void vni_batch_drop(vni_batch *call);
+
+/* What became of the text of an answer. */
+typedef struct vni_taken {
+    vecna_status status;
+    vecna_wire_result result; /* when VECNA_OK */
+    vecna_error err;          /* when not */
+    vecna_arena arena;        /* has the result; the receiver frees it */
+    uint64_t total_us;        /* of the call */
+} vni_taken;
+
+/* read.c: the answer of a call, HTTP 200, becomes vni_batch_took's, now or in a later turn. */
+void vni_batch_read(vni_batch *call, const vni_reply *reply);
+/* The worker has ended without reading it. */
+void vni_batch_unread(vni_batch *call);
+void vni_batch_took(vni_batch *call, vni_taken *taken);
 /* Those that wait for an endpoint of the target, as far as there are some. */
 void vni_target_pump(vni_target *target);
 

@@ -94,6 +94,8 @@ static void free_call(vni_batch *call) {
 void vni_batch_drop(vni_batch *call) {
     vni_target *target = call->target;
     vni_ask *ready = NULL;
+    if (call->reading)
+        return;
     for (size_t i = 0; i < call->count; i++)
         if (call->pieces[i])
             vni_piece_settle(call->pieces[i], NULL, 0, NULL, &ready);
@@ -492,21 +494,6 @@ static void failure_of_status(const vni_batch *call, const vni_reply *reply,
     out->final = 1;
 }
 
-/* The rows of the one ask that all pieces are for, where they follow each other there: an answer of 2048
- * vectors is then not held twice. NULL: shared pieces, pieces between what a cache had, rows of unknown
- * length. */
-static float *room_for(const vni_batch *call) {
-    const vni_waiter *first = call->pieces[0]->waiters;
-    if (first == NULL || first->ask->room == NULL || call->target->dim == 0)
-        return NULL;
-    for (size_t i = 0; i < call->count; i++) {
-        const vni_waiter *one = call->pieces[i]->waiters;
-        if (one == NULL || one->next || one->ask != first->ask || one->row != first->row + i)
-            return NULL;
-    }
-    return first->ask->room(first->ask->user, first->row, call->count, call->target->dim);
-}
-
 /* The vectors are copied into their asks' rows before anybody is told, so that the answer's memory is free
  * again (an answer of 2048 vectors is large) when the next one is made of them. */
 static void deliver(vni_batch *call, const vecna_wire_result *result, vecna_arena *arena) {
@@ -572,54 +559,51 @@ static void refused(vni_batch *call, vni_endpoint *endpoint, const vni_reply *re
     settle_failed(call, &failure);
 }
 
+void vni_batch_took(vni_batch *call, vni_taken *taken) {
+    const vni_pool_hooks *hooks = &call->pool->hooks;
+    vni_endpoint *endpoint = call->endpoint;
+    vecna_wire_failure failure = {0};
+
+    call->endpoint = NULL;
+    if (taken->status == VECNA_OK) {
+        if (hooks->called)
+            hooks->called(hooks->user, call->target, endpoint, 200, taken->total_us, call->count,
+                          NULL);
+        endpoint->inputs += call->count;
+        if (call->body_base64 && !taken->result.base64)
+            endpoint->floats_only = 1;
+        if (call->target->dim == 0)
+            call->target->dim = taken->result.vectors.dim;
+        vni_endpoint_worked(endpoint);
+        deliver(call, &taken->result, &taken->arena);
+        return;
+    }
+    vecna_arena_free(&taken->arena);
+    vecna_wire_failure_set(
+        &failure, taken->err.status == VECNA_ERR_MEMORY ? VECNA_WIRE_INTERNAL : VECNA_WIRE_UPSTREAM,
+        "upstream %s %s", call->target->options.name, taken->err.message);
+    failure.final = 1;
+    if (hooks->called)
+        hooks->called(hooks->user, call->target, endpoint, 200, taken->total_us, call->count,
+                      failure.error.message);
+    fail_or_retry(call, endpoint, &failure, 1);
+}
+
 static void on_reply(void *user, const vni_reply *reply) {
     vni_batch *call = user;
     vni_endpoint *endpoint = call->endpoint;
     vni_pool *pool = call->pool;
     vecna_wire_failure failure = {0};
-    vecna_wire_result result = {0};
-    vecna_wire_expect expect = {0};
-    vecna_arena arena;
-    vecna_error err;
 
     call->transfer = NULL;
-    call->endpoint = NULL;
     mark_replied(call, vni_clock_us());
     endpoint->calls++;
     endpoint->busy_us += reply->total_us;
-    err.message[0] = '\0';
     if (reply->fault == VNI_FAULT_NONE && reply->status == 200) {
-        expect.dialect = call->target->options.dialect;
-        expect.rows = call->count;
-        expect.dim = expect.stride = call->target->dim;
-        expect.data = room_for(call);
-        vecna_arena_init(&arena, (size_t)8 << 30, pool->allocator);
-        if (vecna_wire_result_read(reply->body, reply->bytes, &expect, &arena, &result, &err) ==
-            VECNA_OK) {
-            if (pool->hooks.called)
-                pool->hooks.called(pool->hooks.user, call->target, endpoint, 200, reply->total_us,
-                                   call->count, NULL);
-            endpoint->inputs += call->count;
-            if (call->body_base64 && !result.base64)
-                endpoint->floats_only = 1;
-            if (call->target->dim == 0)
-                call->target->dim = result.vectors.dim;
-            vni_endpoint_worked(endpoint);
-            vni_reply_drop_body(reply);
-            deliver(call, &result, &arena);
-            return;
-        }
-        vecna_arena_free(&arena);
-        vecna_wire_failure_set(
-            &failure, err.status == VECNA_ERR_MEMORY ? VECNA_WIRE_INTERNAL : VECNA_WIRE_UPSTREAM,
-            "upstream %s %s", call->target->options.name, err.message);
-        failure.final = 1;
-        if (pool->hooks.called)
-            pool->hooks.called(pool->hooks.user, call->target, endpoint, 200, reply->total_us,
-                               call->count, failure.error.message);
-        fail_or_retry(call, endpoint, &failure, 1);
+        vni_batch_read(call, reply);
         return;
     }
+    call->endpoint = NULL;
     if (pool->hooks.called)
         pool->hooks.called(pool->hooks.user, call->target, endpoint,
                            reply->fault == VNI_FAULT_NONE ? reply->status : 0, reply->total_us,

@@ -538,11 +538,16 @@ static void finish(vni_transfer *transfer, CURLcode code) {
     retire(transfer);
 }
 
-void vni_reply_drop_body(const vni_reply *reply) {
+char *vni_reply_take_body(const vni_reply *reply) {
     vni_transfer *transfer = reply->transfer;
-    vecna_release(transfer->client->allocator, transfer->body);
+    char *body = transfer->body;
     transfer->body = NULL;
     transfer->bytes = transfer->capacity = 0;
+    return body;
+}
+
+void vni_body_free(const vni_client *client, char *body) {
+    vecna_release(client->allocator, body);
 }
 
 /* What every call has in common, once for a handle: libcurl takes copies of the texts, and looks through

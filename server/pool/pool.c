@@ -132,6 +132,7 @@ vecna_status vni_pool_new(const vni_pool_options *options, vni_pool **out, vecna
     }
     pool->loop = options->loop;
     pool->client = options->client;
+    pool->worker = options->worker;
     pool->allocator = options->allocator;
     pool->hooks = options->hooks;
     pool->join_ms = options->join_ms;
@@ -156,8 +157,10 @@ void vni_pool_free(vni_pool *pool) {
     vni_pool_quiet(pool);
     while (pool->asks)
         vni_ask_cancel(pool->asks);
-    while (pool->calls)
+    while (pool->calls) {
+        vni_batch_unread(pool->calls);
         vni_batch_drop(pool->calls);
+    }
     for (size_t i = 0; i < pool->target_count; i++) {
         vni_timer_stop(&pool->targets[i].timer);
         vecna_release(pool->allocator, pool->targets[i].endpoints);

@@ -54,8 +54,10 @@ typedef struct vni_reply {
     char reason[256]; /* of a fault, in words */
     vni_transfer *transfer;
 } vni_reply;
-/* In `done`: the body has been read, its memory is wanted for other things. */
-void vni_reply_drop_body(const vni_reply *reply);
+/* In `done`: the body is the caller's from now on, for vni_body_free. NULL when there is none. */
+char *vni_reply_take_body(const vni_reply *reply);
+/* From any thread. NULL-safe. */
+void vni_body_free(const vni_client *client, char *body);
 
 enum { VNI_REQUEST_HEADERS = 6 };
 typedef struct vni_request {
@@ -199,6 +201,9 @@ typedef struct vni_ask_options {
      * whether they are right; `row` is called for each of them then, with its own place. NULL, or gives
      * NULL: rows come from elsewhere. */
     float *(*room)(void *user, size_t row, size_t count, size_t dim);
+    /* May be NULL. +1: another thread is going to read an answer, and perhaps to `room`: that and the pool have to
+     * stay, whatever becomes of the ask, until -1 comes. */
+    void (*hold)(void *user, int more);
     void *user;
 } vni_ask_options;
 
@@ -217,6 +222,7 @@ typedef struct vni_pool_hooks {
 typedef struct vni_pool_options {
     vni_loop *loop;
     vni_client *client;
+    vni_worker *worker; /* reads large answers; NULL: the loop does. It ends before the pool */
     const vni_target_options *targets;
     size_t target_count;
     int64_t join_ms; /* how long a piece waits for others to share its call; 0: not */
@@ -228,6 +234,7 @@ typedef struct vni_pool_options {
 typedef struct vni_pool {
     vni_loop *loop;
     vni_client *client;
+    vni_worker *worker;
     const vecna_allocator *allocator;
     vni_pool_hooks hooks;
     int64_t join_ms;

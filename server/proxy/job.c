@@ -32,12 +32,13 @@ vni_job *vni_job_new(vni_proxy *proxy, vni_exchange *exchange) {
 
 void vni_job_free(vni_job *job) {
     vni_proxy *proxy = job->proxy;
-    if (job->at_work) { /* its memory is the worker's for now */
+    vni_ask_cancel(job->ask);
+    job->ask = NULL;
+    if (job->at_work || job->held) { /* its memory is the worker's for now */
         job->abandoned = 1;
         job->exchange = NULL;
         return;
     }
-    vni_ask_cancel(job->ask);
     if (job->next)
         job->next->previous = job->previous;
     if (job->previous)
@@ -126,6 +127,13 @@ static float *room_for(void *user, size_t row, size_t count, size_t dim) {
     make_rows(job, dim);
     return job->no_memory || dim != job->dim || count > job->count - row ? NULL
                                                                          : job->rows + row * dim;
+}
+
+static void on_hold(void *user, int more) {
+    vni_job *job = user;
+    job->held += more;
+    if (job->held == 0 && job->abandoned)
+        vni_job_free(job);
 }
 
 static void all_rows(vni_job *job) {
@@ -283,6 +291,7 @@ static void ask_pool(vni_job *job, const char *model, size_t left) {
     options.deadline_us = job->deadline_us;
     options.row = on_row;
     options.room = room_for;
+    options.hold = on_hold;
     options.done = on_done;
     options.user = job;
     if (vni_pool_ask(job->generation->pool, &options, &job->ask, &err) != VECNA_OK)

@@ -32,7 +32,8 @@ typedef struct vni_job {
     void (*do_work)(struct vni_job *job);
     void (*then)(struct vni_job *job);
     int at_work;   /* 1 until work.done has run */
-    int abandoned; /* freed while at work: it ends when the work does */
+    int held;      /* answers that the worker reads to rows */
+    int abandoned; /* freed while at work or held: it ends when both do */
     int normalize; /* the answer's rows to length 1 */
     vecna_status worked;
     vecna_error work_error;

@@ -436,7 +436,7 @@ void vni_jobs_end(vni_proxy *proxy) {
     vni_job *job = proxy->jobs;
     while (job) {
         vni_job *next = job->next;
-        job->at_work = 0; /* the worker has ended */
+        job->at_work = job->held = 0; /* the worker has ended */
         if (job->abandoned) {
             vni_job_free(job);
         } else if (job->exchange || job->what.done) {

@@ -297,16 +297,15 @@ static vecna_status on_loop_begin(void *user, vni_loop *loop, vecna_error *err) 
     vecna_status status = vni_client_new(loop, proxy->allocator, &proxy->client, err);
     proxy->loop = loop;
     if (status == VECNA_OK)
+        status = vni_worker_new(loop, proxy->allocator, &proxy->worker, err);
+    if (status == VECNA_OK)
         status = read_config(proxy->options, &config, err);
     if (status == VECNA_OK)
         status = vni_generation_new(proxy, config, NULL, &proxy->current, err);
-    if (status == VECNA_OK) {
-        status = vni_worker_new(loop, proxy->allocator, &proxy->worker, err);
-        if (status != VECNA_OK)
-            vni_generation_free(proxy->current);
-    }
     if (status != VECNA_OK) { /* nobody calls the end of a loop that did not begin */
+        vni_worker_free(proxy->worker);
         vni_client_free(proxy->client);
+        proxy->worker = NULL;
         proxy->client = NULL;
         return status;
     }
