@@ -13,6 +13,7 @@
 #define VECTOR __m256
 #define LANES 8
 #define DOT_OUTPUTS 3
+#define UPDATE_COLUMNS 1
 #define COLUMNS 4
 #define LAST_COLUMNS
 #define LOAD _mm256_load_ps
@@ -36,6 +37,8 @@
 #define EIGHT __m256
 #define EIGHT_SET1 _mm256_set1_ps
 #define EIGHT_LOAD _mm256_load_ps
+#define EIGHT_MUL _mm256_mul_ps
+#define EIGHT_WIDE
 #define EIGHT_STORE _mm256_store_ps
 
 KERNEL static inline __m128 avx2_sums4(__m256 a, __m256 b, __m256 c, __m256 d) {

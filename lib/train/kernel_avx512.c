@@ -1,5 +1,5 @@
-/* AVX-512: a row of 100 dimensions is seven registers, and six outputs, what becomes of them and an
- * input's share of both fit into the thirty-two. Sigmoids are taken eight at a time, as many as an
+/* AVX-512: a row of 100 dimensions is six and a half registers, and two columns of six outputs, what becomes
+ * of them and an input's share of both fit into the thirty-two. Sigmoids are taken eight at a time, as many as an
  * average window has inputs. */
 #include "train/train_impl.h"
 
@@ -14,6 +14,7 @@
 #define VECTOR __m512
 #define LANES 16
 #define DOT_OUTPUTS 6
+#define UPDATE_COLUMNS 2
 #define COLUMNS 8
 #define LAST_COLUMNS COLUMNS_CASE(4) COLUMNS_CASE(5) COLUMNS_CASE(6) COLUMNS_CASE(7)
 #define LOAD _mm512_load_ps
@@ -37,6 +38,8 @@
 #define EIGHT __m256
 #define EIGHT_SET1 _mm256_set1_ps
 #define EIGHT_LOAD _mm256_load_ps
+#define EIGHT_MUL _mm256_mul_ps
+#define EIGHT_WIDE _mm512_zextps256_ps512
 #define EIGHT_STORE _mm256_store_ps
 
 KERNEL static inline __m512 avx512_fold(__m512 a, __m512 b) { /* pairs of lanes: of a, of b */

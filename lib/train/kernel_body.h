@@ -1,11 +1,13 @@
 /* The kernels, written once for vectors of any length. A file for one set of instructions defines
  *   KERNEL          the target attribute
  *   VECTOR, LANES   a vector of floats and how many it holds (16 or 8)
- *   LOAD STORE SET1 ZERO ADD SUB MUL, FMA(a, b, c) = a * b + c; EIGHT and EIGHT_* for eight floats
+ *   LOAD STORE SET1 ZERO ADD SUB MUL, FMA(a, b, c) = a * b + c; EIGHT and EIGHT_* for eight floats,
+ *   EIGHT_WIDE(a) a vector of them and zeros
  *   SUMS4(a, b, c, d)  an __m128 of the four vectors' sums
  *   SUM(a)          the sum of a vector; ABS_MOST(a, b) the larger ones of both's absolute values
  *   AND OR of bits, DIV, ROOT(a), ABOVE(a, b) whether any a is above its b
  *   VECTOR_GAINS(x, label, rate) of kernel_gains.h; TWO(a)  half a vector of a[0] and half of a[1]
+ *   UPDATE_COLUMNS  vectors of a row that an update of six outputs takes at a time
  *   COLUMNS         vectors of a row that fit into the registers twice over; LAST_COLUMNS the cases
  *                   COLUMNS_CASE(4) and so on below it
  *   DOT_OUTPUTS     outputs whose products with four inputs fit into the registers
@@ -13,10 +15,14 @@
  * and includes this. Loops with constant bounds are unrolled, so that the arrays live in registers.
  *
  * A step reads each row twice: once for all products, once for both updates. In the second everything
- * of one column of vectors is done before the next column is looked at: six outputs and what becomes
- * of them stay in registers while the inputs pass. A single input (CBOW, PV-DBOW) stays there itself. */
+ * of one column of vectors (of two, where registers do, so that a gain is read half as often) is done
+ * before the next is looked at: six outputs and what becomes of them stay in registers while the inputs
+ * pass. A single input (CBOW, PV-DBOW) stays there itself. */
 
 enum { STEP_OUTPUTS = 6 };
+
+/* Whether a row's last vector has nothing but zeros in its upper half. */
+#define HALF(width) (LANES > 8 && (width) % LANES != 0)
 
 /* Products of up to four inputs with a few outputs into logits[j * stride]. */
 KERNEL static inline __attribute__((always_inline)) void
@@ -24,6 +30,7 @@ NAME(products)(float *const *inputs, const size_t input_count, float *const *out
                const size_t output_count, size_t width, float *logits, size_t stride) {
     VECTOR sums[DOT_OUTPUTS][4];
     const float *in[4], *out[DOT_OUTPUTS];
+    size_t whole = width;
 #pragma GCC unroll 4
     for (size_t i = 0; i < input_count; i++)
         in[i] = inputs[i];
@@ -34,7 +41,21 @@ NAME(products)(float *const *inputs, const size_t input_count, float *const *out
         for (size_t i = 0; i < 4; i++)
             sums[j][i] = ZERO;
     }
-    for (size_t at = 0; at < width; at += LANES) {
+    if (HALF(width)) {
+        EIGHT x[4];
+        whole -= 8;
+#pragma GCC unroll 4
+        for (size_t i = 0; i < input_count; i++)
+            x[i] = EIGHT_LOAD(in[i] + whole);
+#pragma GCC unroll 8
+        for (size_t j = 0; j < output_count; j++) {
+            EIGHT u = EIGHT_LOAD(out[j] + whole);
+#pragma GCC unroll 4
+            for (size_t i = 0; i < input_count; i++)
+                sums[j][i] = EIGHT_WIDE(EIGHT_MUL(x[i], u));
+        }
+    }
+    for (size_t at = 0; at < whole; at += LANES) {
         VECTOR x[4];
 #pragma GCC unroll 4
         for (size_t i = 0; i < input_count; i++)
@@ -149,9 +170,9 @@ NAME(single_columns)(const vni_step *step, size_t at, const size_t vectors) {
         break;
 
 KERNEL static void NAME(single_update)(const vni_step *step) {
-    const size_t vectors = step->width / LANES;
+    const size_t vectors = (step->width + LANES - 1) / LANES;
     size_t at = 0;
-    for (; at + COLUMNS * LANES <= step->width; at += COLUMNS * LANES)
+    for (; at + COLUMNS * LANES <= vectors * LANES; at += COLUMNS * LANES)
         NAME(single_columns)(step, at, COLUMNS);
     switch (vectors % COLUMNS) {
         COLUMNS_CASE(1)
@@ -196,40 +217,38 @@ KERNEL static void NAME(all_gains)(const vni_step *step, size_t stride) {
     }
 }
 
-/* Both updates of column `at` for a group of outputs. With more than one group, what the inputs get
- * is collected in step->moves; first and last say which group it is. */
-KERNEL static inline __attribute__((always_inline)) void
-NAME(update)(const vni_step *step, size_t group, const size_t output_count, size_t at,
-             size_t stride, const int first, const int last) {
-    VECTOR old[STEP_OUTPUTS], fresh[STEP_OUTPUTS];
-    const float *gains = step->gains + group * stride;
-#pragma GCC unroll 8
-    for (size_t j = 0; j < output_count; j++)
-        old[j] = fresh[j] = LOAD(step->outputs[group + j] + at);
-    for (size_t i = 0; i < step->input_count; i++) {
-        float *input = step->inputs[i] + at;
-        VECTOR x = LOAD(input);
-        VECTOR move = !first ? LOAD(step->moves + i * VNI_LANES) : last ? x : ZERO;
-#pragma GCC unroll 8
-        for (size_t j = 0; j < output_count; j++) {
-            VECTOR g = SET1(gains[j * stride + i]);
-            move = FMA(g, old[j], move);
-            fresh[j] = FMA(g, x, fresh[j]);
-        }
-        if (last)
-            STORE(input, first ? move : ADD(x, move));
-        else
-            STORE(step->moves + i * VNI_LANES, move);
-    }
-#pragma GCC unroll 8
-    for (size_t j = 0; j < output_count; j++)
-        STORE(step->outputs[group + j] + at, fresh[j]);
-}
+#define UPDATE NAME(half_update)
+#define U_VECTOR EIGHT
+#define U_LANES 8
+#define U_COLUMNS 1
+#define U_LOAD EIGHT_LOAD
+#define U_STORE EIGHT_STORE
+#define U_SET1 EIGHT_SET1
+#define U_ZERO EIGHT_SET1(0)
+#define U_ADD _mm256_add_ps
+#define U_FMA _mm256_fmadd_ps
+#include "train/kernel_update.h"
+
+#define UPDATE NAME(update)
+#define U_VECTOR VECTOR
+#define U_LANES LANES
+#define U_COLUMNS UPDATE_COLUMNS
+#define U_LOAD LOAD
+#define U_STORE STORE
+#define U_SET1 SET1
+#define U_ZERO ZERO
+#define U_ADD ADD
+#define U_FMA FMA
+#include "train/kernel_update.h"
 
 #define UPDATE_CASE(m)                                                                             \
     case m:                                                                                        \
-        for (size_t at = 0; at < step->width; at += LANES)                                         \
-            NAME(update)(step, 0, m, at, stride, 1, 1);                                            \
+        for (; at + UPDATE_COLUMNS * LANES <= step->width; at += UPDATE_COLUMNS * LANES)           \
+            NAME(update)(step, 0, m, at, UPDATE_COLUMNS, stride, 1, 1);                            \
+        for (; at + LANES <= step->width; at += LANES)                                             \
+            NAME(update)(step, 0, m, at, 1, stride, 1, 1);                                         \
+        if (HALF(step->width))                                                                     \
+            NAME(half_update)(step, 0, m, at, 1, stride, 1, 1);                                    \
         break;
 
 /* More outputs than one group has: column by column, so that moves stay small. */
@@ -237,33 +256,33 @@ KERNEL static void NAME(update_groups)(const vni_step *step, size_t stride) {
     size_t whole =
         (step->output_count - 1) / STEP_OUTPUTS * STEP_OUTPUTS; /* before the last group */
     for (size_t at = 0; at < step->width; at += LANES) {
-        NAME(update)(step, 0, STEP_OUTPUTS, at, stride, 1, 0);
+        NAME(update)(step, 0, STEP_OUTPUTS, at, 1, stride, 1, 0);
         for (size_t group = STEP_OUTPUTS; group < whole; group += STEP_OUTPUTS)
-            NAME(update)(step, group, STEP_OUTPUTS, at, stride, 0, 0);
+            NAME(update)(step, group, STEP_OUTPUTS, at, 1, stride, 0, 0);
         switch (step->output_count - whole) {
         case 1:
-            NAME(update)(step, whole, 1, at, stride, 0, 1);
+            NAME(update)(step, whole, 1, at, 1, stride, 0, 1);
             break;
         case 2:
-            NAME(update)(step, whole, 2, at, stride, 0, 1);
+            NAME(update)(step, whole, 2, at, 1, stride, 0, 1);
             break;
         case 3:
-            NAME(update)(step, whole, 3, at, stride, 0, 1);
+            NAME(update)(step, whole, 3, at, 1, stride, 0, 1);
             break;
         case 4:
-            NAME(update)(step, whole, 4, at, stride, 0, 1);
+            NAME(update)(step, whole, 4, at, 1, stride, 0, 1);
             break;
         case 5:
-            NAME(update)(step, whole, 5, at, stride, 0, 1);
+            NAME(update)(step, whole, 5, at, 1, stride, 0, 1);
             break;
         default:
-            NAME(update)(step, whole, 6, at, stride, 0, 1);
+            NAME(update)(step, whole, 6, at, 1, stride, 0, 1);
         }
     }
 }
 
 KERNEL static void NAME(step)(const vni_step *step) {
-    size_t stride = vni_step_stride(step->input_count);
+    size_t stride = vni_step_stride(step->input_count), at = 0;
     if (step->input_count == 1) {
         NAME(single_gains)(step);
         NAME(single_update)(step);

@@ -107,9 +107,16 @@ static void sample_loss(vni_stepper *stepper, size_t input_count, const vni_targ
 
 void vni_take_step(vni_stepper *stepper, float *const *inputs, size_t input_count,
                    const vni_targets *targets, float rate) {
-    vni_step step = {inputs,         targets->rows,  targets->labels,         stepper->rates,
-                     input_count,    targets->count, stepper->outputs->width, stepper->logits,
-                     stepper->gains, stepper->moves};
+    vni_step step = {inputs,
+                     targets->rows,
+                     targets->labels,
+                     stepper->rates,
+                     input_count,
+                     targets->count,
+                     vni_used(stepper->outputs),
+                     stepper->logits,
+                     stepper->gains,
+                     stepper->moves};
     if (targets->count == 0) /* a tree of one word has nothing to decide */
         return;
     for (size_t j = 0; j < targets->count; j++)

@@ -36,7 +36,7 @@ typedef struct vni_step {
     const float *labels;   /* (output_count) 0 .. 1 */
     const float *rates;    /* (output_count) */
     size_t input_count, output_count;
-    size_t width;  /* a multiple of VNI_LANES */
+    size_t width;  /* a multiple of 8; rows go on with zeros to a multiple of VNI_LANES */
     float *logits; /* scratch: (output_count, vni_step_stride); on return the step's logits */
     float *gains;  /* scratch of the same shape */
     float *moves;  /* scratch: (input_count, VNI_LANES) */
@@ -124,6 +124,11 @@ vecna_status vni_table_new(size_t rows, size_t dim, const vecna_allocator *alloc
 void vni_table_free(vni_table *table, const vecna_allocator *allocator);
 /* Rows [first, rows) uniform in [-range, range): row r draws from stream r. */
 void vni_table_randomize(vni_table *table, size_t first, float range, uint64_t seed);
+
+/* Floats of a row that a step has to look at. */
+static inline size_t vni_used(const vni_table *table) {
+    return (table->dim + 7) / 8 * 8;
+}
 
 static inline float *vni_table_row(const vni_table *table, size_t row) {
     return table->data + row * table->width;

@@ -40,6 +40,8 @@ static void check_step(const vni_train_kernels *table, size_t in, size_t out, si
     static float rates[MOST + 8] __attribute__((aligned(64)));
     uint64_t state = in * 1000 + out * 10 + width;
     vni_step step = {in_rows, out_rows, labels, rates, in, out, width, logits, gains, moves};
+    memset(inputs, 0, sizeof inputs); /* rows end with zeros */
+    memset(outputs, 0, sizeof outputs);
     for (size_t i = 0; i < in; i++) {
         in_rows[i] = inputs[i];
         for (size_t d = 0; d < width; d++)
@@ -85,7 +87,12 @@ static void steps_of_every_shape(void **state) {
         for (size_t in = 1; in <= 11; in++)
             for (size_t out = 1; out <= 14; out++)
                 check_step(tables[t], in, out, in % 2 ? 16 : 112);
-        for (size_t width = 16; width <= 128; width += 16) /* whole registers and what is left */
+        for (size_t out = 1; out <= 8;
+             out++) /* vectors two at a time, one left, half of one left */
+            for (size_t in = 2; in <= 5; in++)
+                for (size_t width = 8; width <= 40; width += 8)
+                    check_step(tables[t], in, out, width);
+        for (size_t width = 8; width <= 128; width += 8) /* whole registers and what is left */
             check_step(tables[t], 1, 6, width);
         check_step(tables[t], 1, 61, 128);
         check_step(tables[t], 33, 26, 48);
