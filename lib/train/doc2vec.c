@@ -108,7 +108,8 @@ size_t vni_reading_carve(vni_reading *reading, char *memory) {
     reading->rows = vni_carve(memory, &at, 2 * o->window + 1, sizeof *reading->rows);
     reading->hidden = vni_carve(memory, &at, width, sizeof *reading->hidden);
     reading->before = vni_carve(memory, &at, width, sizeof *reading->before);
-    vni_stepper_carve(&reading->share.stepper, memory, &at, 1 + o->negative, 2 * o->window + 1);
+    vni_stepper_carve(&reading->share.stepper, memory, &at, vni_reading_targets(o),
+                      2 * o->window + 1);
     return at;
 }
 

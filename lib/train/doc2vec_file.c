@@ -297,7 +297,7 @@ static uint64_t seed_of(const int32_t *ids, size_t count, uint64_t seed) {
 vecna_status vecna_doc2vec_infer(const vecna_doc2vec_reader *reader, const int32_t *ids,
                                  size_t count, size_t epochs, float *out, vecna_error *err) {
     const vecna_doc2vec_options *o = &reader->options;
-    size_t width = reader->targets.width, frozen = VNI_SETS * (1 + o->negative) * width, at;
+    size_t width = reader->targets.width, frozen = VNI_SETS * vni_reading_targets(o) * width, at;
     uint64_t seed = seed_of(ids, count, o->seed), draw = seed;
     vni_reading reading;
     float *doc;

@@ -5,6 +5,7 @@
 #include "train/steps_impl.h"
 
 enum { VNI_DOCS = 0, VNI_TARGETS = 1, VNI_WORDS = 2 };
+enum { VNI_BAG_WORDS = 2 }; /* of PV-DBOW a step */
 
 /* One thread's share, and its windows. */
 typedef struct vni_reading {
@@ -38,6 +39,10 @@ struct vecna_doc2vec {
 vecna_status vni_doc2vec_complete(vecna_doc2vec_options *options, vecna_error *err);
 /* Floats of a target row. */
 size_t vni_doc2vec_target_dim(const vecna_doc2vec_options *options);
+/* Most targets of a step. */
+static inline size_t vni_reading_targets(const vecna_doc2vec_options *options) {
+    return (options->method == VECNA_PV_DBOW ? VNI_BAG_WORDS : 1) * (1 + options->negative);
+}
 size_t vni_reading_carve(vni_reading *reading, char *memory);
 /* doc2vec_windows.c: words of a document against its row. */
 void vni_read_piece(vni_reading *reading, float *doc, const int32_t *kept, size_t count,

@@ -7,16 +7,24 @@ static float *word_row(vni_reading *reading, size_t word) {
     return vni_row(reading->words, reading->word_copies, word);
 }
 
+/* Two words a step: each waits for the sigmoids of the one before, and what the document moves by one of its
+ * thousand words is nothing to the next. */
 static void read_bag(vni_reading *reading, float *doc, const int32_t *kept, size_t count,
                      float rate) {
+    enum { AHEAD = 2 }; /* steps whose rows are on their way */
     vni_stepper *stepper = &reading->share.stepper;
+    const size_t steps = (count + VNI_BAG_WORDS - 1) / VNI_BAG_WORDS;
     float *input[1] = {doc};
-    for (size_t ahead = 0; ahead < count + VNI_SETS - 1; ahead++) {
-        size_t at = ahead - (VNI_SETS - 1);
-        if (ahead < count)
-            vni_choose_targets(stepper, kept[ahead], &stepper->targets[ahead % VNI_SETS]);
-        if (ahead >= VNI_SETS - 1)
-            vni_take_step(stepper, input, 1, &stepper->targets[at % VNI_SETS], rate);
+    for (size_t ahead = 0; ahead < steps + AHEAD; ahead++) {
+        vni_targets *next = &stepper->targets[ahead % VNI_SETS];
+        const size_t at = ahead * VNI_BAG_WORDS;
+        if (ahead < steps) {
+            vni_choose_targets(stepper, kept[at], next);
+            for (size_t i = at + 1; i < at + VNI_BAG_WORDS && i < count; i++)
+                vni_add_targets(stepper, kept[i], next);
+        }
+        if (ahead >= AHEAD)
+            vni_take_step(stepper, input, 1, &stepper->targets[(ahead - AHEAD) % VNI_SETS], rate);
     }
 }
 

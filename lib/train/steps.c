@@ -15,6 +15,7 @@ void vni_stepper_carve(vni_stepper *s, char *memory, size_t *at, size_t most_tar
                        size_t most_inputs) {
     size_t logits = (most_targets + 8) * vni_step_stride(most_inputs < 2 ? 2 : most_inputs);
     size_t room = most_targets + 8; /* kernels read eight at a time */
+    s->most_targets = most_targets;
     for (int i = 0; i < VNI_SETS; i++) {
         s->targets[i].rows = vni_carve(memory, at, room, sizeof *s->targets[i].rows);
         s->targets[i].labels = vni_carve(memory, at, room, sizeof *s->targets[i].labels);
@@ -44,11 +45,11 @@ static void add_target(vni_targets *targets, int32_t id, float label) {
     targets->weights[targets->count++] = 1;
 }
 
-/* A word drawn twice weighs twice; the word itself is passed over. */
-static void draw_negatives(vni_stepper *stepper, int32_t word, vni_targets *targets) {
+/* A word drawn twice weighs twice; the word itself, which is target `own`, is passed over. */
+static void draw_negatives(vni_stepper *stepper, int32_t word, size_t own, vni_targets *targets) {
     for (size_t i = 0; i < stepper->negative; i++) {
         int32_t drawn = vni_negative_of(stepper->negatives, vni_draw(&stepper->draw));
-        size_t same = 1;
+        size_t same = own + 1;
         if (drawn == word)
             continue;
         while (same < targets->count && targets->ids[same] != drawn)
@@ -61,34 +62,40 @@ static void draw_negatives(vni_stepper *stepper, int32_t word, vni_targets *targ
 }
 
 /* The step will write to copies, which nobody reads again. */
-static void copy_frozen(vni_stepper *stepper, vni_targets *targets) {
+static void copy_frozen(vni_stepper *stepper, size_t first, vni_targets *targets) {
     size_t width = stepper->outputs->width, set = (size_t)(targets - stepper->targets);
-    float *copy = stepper->frozen + set * (1 + stepper->negative) * width;
-    for (size_t j = 0; j < targets->count; j++, copy += width) {
+    float *copy = stepper->frozen + (set * stepper->most_targets + first) * width;
+    for (size_t j = first; j < targets->count; j++, copy += width) {
         memcpy(copy, targets->rows[j], width * sizeof *copy);
         targets->rows[j] = copy;
     }
 }
 
 void vni_choose_targets(vni_stepper *stepper, int32_t word, vni_targets *targets) {
+    targets->count = targets->words = 0;
+    vni_add_targets(stepper, word, targets);
+}
+
+void vni_add_targets(vni_stepper *stepper, int32_t word, vni_targets *targets) {
     const vni_huffman *tree = stepper->tree;
-    targets->count = 0;
+    const size_t first = targets->count;
+    targets->words++;
     if (tree) {
         for (uint32_t at = tree->starts[word]; at < tree->starts[word + 1]; at++)
             add_target(targets, tree->nodes[at], tree->turns[at] ? 0 : 1);
     } else {
         add_target(targets, word, 1);
-        draw_negatives(stepper, word, targets);
+        draw_negatives(stepper, word, first, targets);
     }
-    for (size_t j = 0; j < targets->count; j++) {
+    for (size_t j = first; j < targets->count; j++) {
         targets->rows[j] = vni_row(stepper->outputs, stepper->copies, (size_t)targets->ids[j]);
         vni_prefetch(targets->rows[j], stepper->outputs->width);
     }
     if (stepper->frozen)
-        copy_frozen(stepper, targets);
+        copy_frozen(stepper, first, targets);
 }
 
-/* Loss of the step that was just taken, a mean over its inputs. */
+/* Loss of the step that was just taken, a mean over its inputs and words. */
 static void sample_loss(vni_stepper *stepper, size_t input_count, const vni_targets *targets) {
     size_t stride = vni_step_stride(input_count);
     double sum = 0;
@@ -101,7 +108,7 @@ static void sample_loss(vni_stepper *stepper, size_t input_count, const vni_targ
             sum += (double)targets->weights[j] *
                    (wrong > 30 ? wrong : log1p(exp(wrong > -30 ? wrong : -30)));
         }
-    stepper->loss_sum += sum / (double)input_count;
+    stepper->loss_sum += sum / (double)(input_count * targets->words);
     stepper->loss_count++;
 }
 

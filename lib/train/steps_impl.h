@@ -9,13 +9,14 @@ enum {
     VNI_SETS = 4 /* of targets: chosen ahead, so that their rows come while others are trained */
 };
 
-/* What one word is to be predicted against: itself and words drawn, or nodes of the tree. */
+/* What one word, or several of a document, is to be predicted against: itself and words drawn, or nodes of the
+ * tree. */
 typedef struct vni_targets {
     float **rows;
     float *labels;
     float *weights; /* how often it was drawn */
     int32_t *ids;
-    size_t count;
+    size_t count, words;
 } vni_targets;
 
 /* One thread's means to take steps. */
@@ -26,8 +27,9 @@ typedef struct vni_stepper {
     size_t negative;
     const vni_table *outputs;
     vni_overlay *copies; /* of the outputs; NULL with one thread */
-    float *
-        frozen; /* (VNI_SETS, 1 + negative, width) room for copies of targets that must stay; or NULL */
+    float
+        *frozen; /* (VNI_SETS, most_targets, width) for copies of targets that must stay; or NULL */
+    size_t most_targets; /* of a set */
     uint64_t draw;
     uint64_t loss_turn, loss_count;
     double loss_sum;
@@ -46,6 +48,8 @@ void vni_stepper_start(vni_stepper *stepper, uint64_t seed, uint64_t stream);
 void vni_prefetch(const float *row, size_t width);
 /* The word itself and what it is set against; rows are on their way from memory. */
 void vni_choose_targets(vni_stepper *stepper, int32_t word, vni_targets *targets);
+/* Another word of the same step, which then has one input: two words may have a target in common. */
+void vni_add_targets(vni_stepper *stepper, int32_t word, vni_targets *targets);
 /* A step between inputs, as wide as the outputs, and targets. */
 void vni_take_step(vni_stepper *stepper, float *const *inputs, size_t input_count,
                    const vni_targets *targets, float rate);

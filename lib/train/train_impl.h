@@ -29,7 +29,8 @@ static inline size_t vni_padded(size_t count) {
  *   inputs[i]  += sum over j of gain[j][i] * outputs[j]
  *   outputs[j] += sum over i of gain[j][i] * inputs[i]
  * all with the values from before the step. The same row may stand among the inputs twice, and is
- * then moved twice; its second turn may see the first. Outputs are different rows. */
+ * then moved twice; its second turn may see the first. Outputs are different rows, unless there is one
+ * input. */
 typedef struct vni_step {
     float *const *inputs;  /* (input_count) rows of width floats */
     float *const *outputs; /* (output_count) */

@@ -124,6 +124,41 @@ static void an_input_given_twice(void **state) {
     }
 }
 
+/* With one input a row may stand twice among the outputs: both moves count, and the second sees the first. */
+static void an_output_given_twice(void **state) {
+    (void)state;
+    for (size_t t = 0; t < TABLES; t++) {
+        float *in[1] = {inputs[0]},
+              *out[5] = {outputs[0], outputs[1], outputs[0], outputs[2], outputs[1]};
+        static const int row[5] = {0, 1, 0, 2, 1};
+        float labels[8] __attribute__((aligned(64))) = {1, 0, 0, 0, 1};
+        float rates[8] __attribute__((aligned(64))) = {0.5f, 0.5f, 0.5f, 0.5f, 0.5f};
+        vni_step step = {in, out, labels, rates, 1, 5, 24, logits, gains, moves};
+        if (!usable(tables[t]))
+            continue;
+        for (size_t d = 0; d < 24; d++) {
+            inputs[0][d] = 0.125f;
+            for (size_t j = 0; j < 3; j++)
+                outputs[j][d] = (float)j - 0.5f;
+        }
+        tables[t]->step(&step);
+        for (size_t j = 0; j < 5; j++) {
+            const double x = 24 * 0.125 * ((double)row[j] - 0.5);
+            assert_true(fabs((double)gains[j] - ((double)labels[j] - 1 / (1 + exp(-x))) * 0.5) <
+                        1e-6);
+        }
+        const float first = (gains[0] + gains[2]) * 0.125f, second = (gains[1] + gains[4]) * 0.125f;
+        const float move = -0.5f * gains[0] + 0.5f * gains[1] +
+                           (-0.5f + gains[0] * 0.125f) * gains[2] + 1.5f * gains[3] +
+                           (0.5f + gains[1] * 0.125f) * gains[4];
+        for (size_t d = 0; d < 24; d++) {
+            assert_true(fabsf(outputs[0][d] - (-0.5f + first)) < 1e-6f);
+            assert_true(fabsf(outputs[1][d] - (0.5f + second)) < 1e-6f);
+            assert_true(fabsf(inputs[0][d] - (0.125f + move)) < 1e-6f);
+        }
+    }
+}
+
 static void sigmoid_is_one(void **state) {
     (void)state;
     for (int i = -2000; i <= 2000; i++) {
@@ -283,6 +318,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_of_every_shape),
         cmocka_unit_test(an_input_given_twice),
+        cmocka_unit_test(an_output_given_twice),
         cmocka_unit_test(sigmoid_is_one),
         cmocka_unit_test(sums_and_spreads),
         cmocka_unit_test(copies_are_merged),
