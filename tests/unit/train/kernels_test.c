@@ -136,6 +136,8 @@ static void an_output_given_twice(void **state) {
         vni_step step = {in, out, labels, rates, 1, 5, 24, logits, gains, moves};
         if (!usable(tables[t]))
             continue;
+        memset(inputs[0], 0, sizeof inputs[0]); /* rows are padded with zeros */
+        memset(outputs, 0, 3 * sizeof outputs[0]);
         for (size_t d = 0; d < 24; d++) {
             inputs[0][d] = 0.125f;
             for (size_t j = 0; j < 3; j++)
