@@ -4,6 +4,8 @@
  * the next are on their way from memory. */
 #include "train/word2vec_impl.h"
 
+#include <math.h>
+
 /* Input rows of a word: its own, or all its subwords'. */
 static size_t add_rows(vni_worker *worker, int32_t word, size_t count) {
     const struct vecna_word2vec *model = worker->model;
@@ -33,6 +35,15 @@ static void give_back(vni_worker *worker, size_t count, float scale) {
                                   model->shared.tables[VNI_INPUTS].width);
 }
 
+/* The words around move the same rows with values from before the step, so that many of them go too far
+ * together and few not far enough: the rate of a window is the root of what a mean window has (radius
+ * (window + 1) / 2 on both sides) by what this one has, at most twice the whole. Costs nothing; measured in
+ * docs/performance.md. */
+static float window_rate(const vecna_word2vec_options *o, size_t around, float rate) {
+    float share = (float)(o->window + 1) / (float)around;
+    return rate * (share < 4 ? sqrtf(share) : 2.0f);
+}
+
 /* The word at `middle` is predicted from the words around; its targets were chosen before. */
 static void predict_middle(vni_worker *worker, const int32_t *kept, size_t first, size_t last,
                            size_t middle, const vni_targets *targets, float rate) {
@@ -44,7 +55,8 @@ static void predict_middle(vni_worker *worker, const int32_t *kept, size_t first
     if (count == 0)
         return;
     if (o->arch == VECNA_SKIPGRAM) {
-        vni_take_step(&worker->share.stepper, worker->rows, count, targets, rate);
+        vni_take_step(&worker->share.stepper, worker->rows, count, targets,
+                      window_rate(o, count, rate));
         return;
     }
     take_mean(worker, count);

@@ -265,6 +265,84 @@ static void earlier_vectors_start_rows(void **state) {
     vecna_word2vec_free(model);
 }
 
+/* "a b c a b c ..." as one piece; user is its length. */
+static size_t piece_of_abc(const void *user, size_t epoch, size_t at, size_t end, int32_t *out,
+                           size_t room, size_t *count) {
+    size_t length = *(const size_t *)user;
+    (void)epoch, (void)at, (void)end;
+    assert_true(length <= room);
+    for (size_t i = 0; i < length; i++)
+        out[i] = (int32_t)(i % 3);
+    *count = length;
+    return 1;
+}
+
+enum { ABC_DIM = 7 };
+
+/* The same in float64, with Huffman's tree over the three words: a | (b | c), or a | b. A window of as
+ * many words as a mean one has takes the rate as it is, others its root, at most twice the rate. */
+static void train_abc(double x[3][ABC_DIM], size_t length, size_t window, double rate) {
+    double nodes[2][ABC_DIM] = {{0}};
+    for (size_t middle = 0; middle < length; middle++) {
+        size_t first = middle > 0 ? middle - 1 : 0,
+               last = middle + 1 < length ? middle + 1 : middle;
+        double around = (double)(last - first), now[3][ABC_DIM],
+               share = sqrt((double)(window + 1) / around);
+        size_t word = middle % 3, nodes_used = word == 0 || length < 3 ? 1 : 2;
+        memcpy(now, x, sizeof now);
+        for (size_t node = 0; node < nodes_used; node++) {
+            double before[ABC_DIM], label = node == 0 ? word == 0 : word == 1;
+            memcpy(before, nodes[node], sizeof before);
+            for (size_t at = first; at <= last; at++) {
+                double product = 0, gain;
+                if (at == middle)
+                    continue;
+                for (size_t d = 0; d < ABC_DIM; d++)
+                    product += now[at % 3][d] * before[d];
+                gain = (label - 1 / (1 + exp(-product))) * rate * (share < 2 ? share : 2);
+                for (size_t d = 0; d < ABC_DIM; d++) {
+                    x[at % 3][d] += gain * before[d];
+                    nodes[node][d] += gain * now[at % 3][d];
+                }
+            }
+        }
+    }
+}
+
+static void small_windows_take_larger_steps(void **state) {
+    static const size_t lengths[] = {11, 2}, windows[] = {1, 20};
+    (void)state;
+    for (int t = 0; t < 2; t++) {
+        const uint64_t counts[3] = {t ? 1 : 4, t ? 1 : 4, 3};
+        const size_t words = t ? 2 : 3;
+        vecna_supply abc = {piece_of_abc, &lengths[t], 1, lengths[t], words, counts, 0};
+        vecna_word2vec_options options = small();
+        double wanted[3][ABC_DIM];
+        float got[3][ABC_DIM];
+        vecna_word2vec *model;
+        vecna_error err;
+        options.dim = ABC_DIM;
+        options.epochs = 1;
+        options.window = windows[t];
+        options.hierarchical = 1;
+        options.rate = 0.8; /* so that outputs, which start at zero, do something */
+        assert_status(VECNA_OK, vecna_word2vec_new(&options, &abc, NULL, &model, &err));
+        assert_status(VECNA_OK, vecna_word2vec_vectors(
+                                    model, 0, vecna_matrix_dense(got[0], words, ABC_DIM), &err));
+        for (size_t i = 0; i < words; i++)
+            for (size_t d = 0; d < ABC_DIM; d++)
+                wanted[i][d] = (double)got[i][d];
+        train_abc(wanted, lengths[t], windows[t], options.rate);
+        assert_status(VECNA_OK, vecna_word2vec_train(model, NULL, NULL, NULL, &err));
+        assert_status(VECNA_OK, vecna_word2vec_vectors(
+                                    model, 0, vecna_matrix_dense(got[0], words, ABC_DIM), &err));
+        for (size_t i = 0; i < words; i++)
+            for (size_t d = 0; d < ABC_DIM; d++) /* values up to 0.1, a few dozen roundings */
+                assert_true(fabs((double)got[i][d] - wanted[i][d]) < 1e-7);
+        vecna_word2vec_free(model);
+    }
+}
+
 static void words_out_of_ngrams(void **state) {
     vecna_word2vec_options options = small();
     vecna_word2vec *model;
@@ -348,6 +426,7 @@ int main(void) {
         cmocka_unit_test(a_state_goes_on),
         cmocka_unit_test(a_damaged_state_is_refused),
         cmocka_unit_test(earlier_vectors_start_rows),
+        cmocka_unit_test(small_windows_take_larger_steps),
         cmocka_unit_test(words_out_of_ngrams),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(memory_may_fail),
