@@ -1,6 +1,7 @@
 /* Any bytes as a number: what the JSON grammar takes the lenient one takes too, the values are
- * those of the C library, and what is printed reads back. */
-#include "vecna/codec.h"
+ * those of the C library, and what is printed reads back; and any bytes as a list of numbers and as
+ * floats to print, against their numbers one by one. */
+#include "codec/codec_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,6 +45,46 @@ static void check_f32(const char *text, size_t used) {
     }
 }
 
+/* Behind the text nothing may be read: it ends where its memory does. */
+static void check_list_read(const char *text, size_t bytes) {
+    enum { MOST = 64 };
+    char *copy = malloc(bytes ? bytes : 1);
+    const char *at = copy;
+    float values[MOST];
+    size_t count;
+    memcpy(copy, text, bytes);
+    count = vni_number_list_f32(&at, copy + bytes, values, MOST);
+    if (at < copy || at > copy + bytes)
+        abort();
+    at = copy;
+    for (size_t i = 0; i < count; i++) {
+        float one = 0;
+        size_t used;
+        while (strchr(" \n\r\t,", *at))
+            at++;
+        used = vecna_number_parse_f32(at, (size_t)(copy + bytes - at), VECNA_NUMBER_JSON, &one);
+        if (used == 0 || memcmp(&one, &values[i], sizeof one) != 0)
+            abort();
+        at += used;
+    }
+    free(copy);
+}
+
+static void check_list_printed(const uint8_t *data, size_t bytes) {
+    enum { MOST = 64 };
+    float values[MOST];
+    char list[MOST * (VECNA_NUMBER_BYTES + 1)], single[MOST * (VECNA_NUMBER_BYTES + 1)];
+    size_t count = bytes / sizeof *values < MOST ? bytes / sizeof *values : MOST, at = 0;
+    memcpy(values, data, count * sizeof *values);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            single[at++] = ' ';
+        at += vecna_number_print_f32(values[i], single + at);
+    }
+    if (vni_number_print_list(values, count, ' ', 0, list) != at || memcmp(list, single, at) != 0)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     const char *text = (const char *)data;
     double strict = 0, lenient = 0;
@@ -55,5 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         check_f64(text, used);
         check_f32(text, used);
     }
+    check_list_read(text, bytes);
+    check_list_printed(data, bytes);
     return 0;
 }
