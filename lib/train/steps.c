@@ -32,9 +32,6 @@ void vni_stepper_start(vni_stepper *stepper, uint64_t seed, uint64_t stream) {
     stepper->draw = vni_draw_seed(seed, stream);
     stepper->loss_turn = stepper->loss_count = 0;
     stepper->loss_sum = 0;
-    stepper->pool_turn = 0;
-    for (size_t i = 0; i < VNI_POOL && stepper->has_pool; i++)
-        stepper->pool[i] = vni_negative_of(stepper->negatives, vni_draw(&stepper->draw));
 }
 
 void vni_prefetch(const float *row, size_t width) {
@@ -48,24 +45,10 @@ static void add_target(vni_targets *targets, int32_t id, float label) {
     targets->weights[targets->count++] = 1;
 }
 
-/* A word in proportion to its cell, or one of the pool, whose words were drawn so: each is then taken
- * VNI_POOL_TURNS times on average, far apart, while its row stays near. */
-static int32_t draw_word(vni_stepper *stepper) {
-    uint64_t random = vni_draw(&stepper->draw);
-    int32_t *place, drawn;
-    if (!stepper->has_pool)
-        return vni_negative_of(stepper->negatives, random);
-    place = &stepper->pool[(random >> 32) * VNI_POOL >> 32];
-    drawn = *place;
-    if (++stepper->pool_turn % VNI_POOL_TURNS == 0)
-        *place = vni_negative_of(stepper->negatives, vni_draw(&stepper->draw));
-    return drawn;
-}
-
 /* A word drawn twice weighs twice; the word itself, which is target `own`, is passed over. */
 static void draw_negatives(vni_stepper *stepper, int32_t word, size_t own, vni_targets *targets) {
     for (size_t i = 0; i < stepper->negative; i++) {
-        int32_t drawn = draw_word(stepper);
+        int32_t drawn = vni_negative_of(stepper->negatives, vni_draw(&stepper->draw));
         size_t same = own + 1;
         if (drawn == word)
             continue;

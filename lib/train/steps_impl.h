@@ -6,9 +6,7 @@
 
 enum {
     VNI_PIECE = 4096, /* most words of a piece */
-    VNI_SETS = 4,   /* of targets: chosen ahead, so that their rows come while others are trained */
-    VNI_POOL = 512, /* drawn words to take targets from: their rows fit into a second cache */
-    VNI_POOL_TURNS = 4 /* of them are taken before one makes room for a word drawn anew */
+    VNI_SETS = 4 /* of targets: chosen ahead, so that their rows come while others are trained */
 };
 
 /* What one word, or several of a document, is to be predicted against: itself and words drawn, or nodes of the
@@ -33,9 +31,6 @@ typedef struct vni_stepper {
         *frozen; /* (VNI_SETS, most_targets, width) for copies of targets that must stay; or NULL */
     size_t most_targets; /* of a set */
     uint64_t draw;
-    int has_pool; /* negatives come out of pool, which is drawn anew in every round */
-    unsigned pool_turn;
-    int32_t pool[VNI_POOL];
     uint64_t loss_turn, loss_count;
     double loss_sum;
     vni_targets targets[VNI_SETS];

@@ -116,20 +116,11 @@ static size_t carve_worker(vni_worker *w, const vecna_word2vec *model, char *mem
     return at;
 }
 
-/* Whether a pool of drawn words is worth it: rows that do not all lie near anyhow, a window that takes few
- * of the pool's words, and drawn words that stand against the window and not against each word of it. */
-static int wants_pool(const vecna_word2vec *model) {
-    const vecna_word2vec_options *o = &model->options;
-    return o->arch == VECNA_SKIPGRAM && !o->hierarchical && o->max_n == 0 &&
-           model->supply->numbers > 32 * (size_t)VNI_POOL && o->negative <= VNI_POOL / 16;
-}
-
 static void fill_stepper(vni_stepper *stepper, const vecna_word2vec *model, size_t thread) {
     stepper->kernels = model->shared.kernels;
     stepper->negatives = &model->negatives;
     stepper->tree = model->options.hierarchical ? &model->tree : NULL;
     stepper->negative = model->options.negative;
-    stepper->has_pool = wants_pool(model);
     stepper->outputs = &model->shared.tables[VNI_OUTPUTS];
     stepper->copies = vni_overlay_of(&model->shared, thread, VNI_OUTPUTS);
 }

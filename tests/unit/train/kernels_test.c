@@ -3,7 +3,7 @@
 #include "tests/unit/support/support.h"
 
 #include "base/base_impl.h"
-#include "train/steps_impl.h"
+#include "train/train_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -251,45 +251,6 @@ static void negatives_follow_the_counts(void **state) {
     vecna_release(NULL, negatives.cells);
 }
 
-/* The pool is drawn and renewed in proportion too, and what it starts with does not stay. A word is taken
- * about four times, so that shares of 2,000,000 draws are within 0.0007 two times of three. */
-static void a_pool_of_negatives_follows_them_as_well(void **state) {
-    enum { DRAWS = 2000000 };
-    const uint64_t counts[4] = {10000, 100, 16, 0};
-    static vni_stepper stepper, same;
-    double seen[4] = {0}, total = 1000 + pow(100, 0.75) + 8;
-    vni_negatives negatives;
-    vni_table table;
-    float *rows[2], label_of[2], weights[2];
-    int32_t ids[2];
-    vni_targets targets = {rows, label_of, weights, ids, 0, 0};
-    vecna_error err;
-    (void)state;
-    assert_status(VECNA_OK, vni_negatives_new(counts, 4, 0.75, NULL, &negatives, &err));
-    assert_status(VECNA_OK, vni_table_new(4, 8, NULL, &table, &err));
-    stepper.negatives = &negatives;
-    stepper.negative = 1;
-    stepper.outputs = &table;
-    stepper.has_pool = 1;
-    same = stepper;
-    vni_stepper_start(&stepper, 5, 1);
-    for (size_t i = 0; i < DRAWS; i++) {
-        vni_choose_targets(&stepper, 3, &targets);
-        assert_int_equal(2, targets.count);
-        seen[targets.ids[1]] += 1.0 / DRAWS;
-    }
-    assert_true(fabs(seen[0] - 1000 / total) < 0.003);
-    assert_true(fabs(seen[1] - pow(100, 0.75) / total) < 0.003);
-    assert_true(fabs(seen[2] - 8 / total) < 0.003);
-    assert_true(seen[3] == 0);
-    vni_stepper_start(&stepper, 7, 2); /* a round depends on nothing before it */
-    vni_stepper_start(&same, 7, 2);
-    assert_memory_equal(stepper.pool, same.pool, sizeof same.pool);
-    assert_true(stepper.draw == same.draw && stepper.pool_turn == same.pool_turn);
-    vni_table_free(&table, NULL);
-    vecna_release(NULL, negatives.cells);
-}
-
 static void subsampling_keeps_what_it_should(void **state) {
     const uint64_t counts[3] = {9000, 990, 10};
     uint32_t keep[3];
@@ -364,7 +325,6 @@ int main(void) {
         cmocka_unit_test(sums_and_spreads),
         cmocka_unit_test(copies_are_merged),
         cmocka_unit_test(negatives_follow_the_counts),
-        cmocka_unit_test(a_pool_of_negatives_follows_them_as_well),
         cmocka_unit_test(subsampling_keeps_what_it_should),
         cmocka_unit_test(a_tree_by_hand),
         cmocka_unit_test(a_tree_with_zeros),
