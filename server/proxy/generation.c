@@ -176,7 +176,7 @@ static vecna_status make_pool(vni_generation *generation, vecna_error *err) {
         return status;
     options.loop = proxy->loop;
     options.client = proxy->client;
-    options.worker = proxy->worker;
+    options.worker = proxy->reader;
     options.targets = targets;
     options.target_count = count;
     options.join_ms = config->join_window;

@@ -186,7 +186,8 @@ struct vni_proxy {
     vni_server *started; /* the same, for that task */
     vni_task start;
     vni_client *client;
-    struct vni_worker *worker; /* for what would hold the loop */
+    struct vni_worker *worker; /* for what would hold the loop: products */
+    struct vni_worker *reader; /* and large answers, which come while products are made */
     vni_generation *current, *old;
     vni_cache *cache;
     vni_metrics metrics;

@@ -291,6 +291,12 @@ static void on_second(vni_timer *timer) {
     vni_timer_start(proxy->loop, timer, FLUSH_MS);
 }
 
+static void end_workers(vni_proxy *proxy) {
+    vni_worker_free(proxy->reader);
+    vni_worker_free(proxy->worker);
+    proxy->reader = proxy->worker = NULL;
+}
+
 static vecna_status on_loop_begin(void *user, vni_loop *loop, vecna_error *err) {
     vni_proxy *proxy = user;
     vni_config *config = NULL;
@@ -299,13 +305,14 @@ static vecna_status on_loop_begin(void *user, vni_loop *loop, vecna_error *err) 
     if (status == VECNA_OK)
         status = vni_worker_new(loop, proxy->allocator, &proxy->worker, err);
     if (status == VECNA_OK)
+        status = vni_worker_new(loop, proxy->allocator, &proxy->reader, err);
+    if (status == VECNA_OK)
         status = read_config(proxy->options, &config, err);
     if (status == VECNA_OK)
         status = vni_generation_new(proxy, config, NULL, &proxy->current, err);
     if (status != VECNA_OK) { /* nobody calls the end of a loop that did not begin */
-        vni_worker_free(proxy->worker);
+        end_workers(proxy);
         vni_client_free(proxy->client);
-        proxy->worker = NULL;
         proxy->client = NULL;
         return status;
     }
@@ -422,9 +429,8 @@ static void on_reload(void *user) {
 static void on_loop_end(void *user, vni_loop *loop) {
     vni_proxy *proxy = user;
     vni_timer_stop(&proxy->second);
-    vni_worker_free(proxy->worker);
-    proxy->worker = NULL;
-    vni_loop_flush(loop); /* what it has done is answered */
+    end_workers(proxy);
+    vni_loop_flush(loop); /* what they have done is answered */
     vni_jobs_end(proxy);
     vni_generation_free(proxy->incoming);
     vni_generation_free(proxy->current);
