@@ -27,8 +27,7 @@ typedef struct vni_stepper {
     size_t negative;
     const vni_table *outputs;
     vni_overlay *copies; /* of the outputs; NULL with one thread */
-    float
-        *frozen; /* (VNI_SETS, most_targets, width) for copies of targets that must stay; or NULL */
+    float *frozen;       /* (VNI_SETS, most_targets, width) copies of targets that stay; or NULL */
     size_t most_targets; /* of a set */
     uint64_t draw;
     uint64_t loss_turn, loss_count;

@@ -54,7 +54,7 @@ struct vni_ask {
     vni_waiter waiters[];
 };
 
-typedef struct vni_reading vni_reading;
+typedef struct vni_aside vni_aside;
 
 typedef struct vni_batch {
     struct vni_batch *next, *previous; /* of the pool */
@@ -64,8 +64,8 @@ typedef struct vni_batch {
     vni_endpoint *endpoint;  /* asked now; NULL: waits */
     vni_endpoint *failed_at; /* the last one that failed */
     vni_transfer *transfer;
-    vni_reading *reading; /* the worker reads the answer; NULL: not */
-    vni_timer timer;      /* a pause before the next try */
+    vni_aside *reading; /* the worker reads the answer; NULL: not */
+    vni_timer timer;    /* a pause before the next try */
     vecna_json_writer body;
     int body_base64; /* the body asks for base64 */
     int body_ready;

@@ -9,7 +9,7 @@ enum {
     READ_HERE = 512 << 10
 }; /* bytes: half a millisecond of decimal text, a quarter of that in base64 */
 
-struct vni_reading {
+struct vni_aside {
     vni_work work;
     vni_batch *call;
     char *body;
@@ -46,13 +46,13 @@ static void take(const vni_pool *pool, const vecna_wire_expect *expect, char *bo
 }
 
 static void read_aside(vni_work *work) {
-    vni_reading *it = (vni_reading *)(void *)((char *)work - offsetof(vni_reading, work));
+    vni_aside *it = (vni_aside *)(void *)((char *)work - offsetof(vni_aside, work));
     take(it->call->pool, &it->expect, it->body, it->bytes, &it->taken);
     it->body = NULL;
 }
 
 static void read_done(vni_task *task) {
-    vni_reading *it = (vni_reading *)(void *)((char *)task - offsetof(vni_reading, work.done));
+    vni_aside *it = (vni_aside *)(void *)((char *)task - offsetof(vni_aside, work.done));
     vni_batch *call = it->call;
     const vecna_allocator *allocator = call->pool->allocator;
     call->reading = NULL;
@@ -69,7 +69,7 @@ static void read_done(vni_task *task) {
 void vni_batch_read(vni_batch *call, const vni_reply *reply) {
     const vni_ask *ask = call->pieces[0]->waiters ? call->pieces[0]->waiters->ask : NULL;
     vni_pool *pool = call->pool;
-    vni_reading *it = NULL;
+    vni_aside *it = NULL;
     vecna_wire_expect expect = {0};
     char *body;
 
@@ -88,7 +88,7 @@ void vni_batch_read(vni_batch *call, const vni_reply *reply) {
         vni_batch_took(call, &taken);
         return;
     }
-    *it = (vni_reading){.call = call, .body = body, .bytes = bytes, .expect = expect};
+    *it = (vni_aside){.call = call, .body = body, .bytes = bytes, .expect = expect};
     it->taken.total_us = total_us;
     it->hold = ask->hold;
     it->user = ask->user;
@@ -100,7 +100,7 @@ void vni_batch_read(vni_batch *call, const vni_reply *reply) {
 }
 
 void vni_batch_unread(vni_batch *call) {
-    vni_reading *it = call->reading;
+    vni_aside *it = call->reading;
     if (it == NULL)
         return;
     call->reading = NULL;

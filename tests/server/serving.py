@@ -216,3 +216,27 @@ def upstream(**options):
 
 def bytes_of(vectors):
     return b"".join(struct.pack(f"<{len(v)}f", *v) for v in vectors)
+
+
+def stop_under(vecna, texts, clients, seconds):
+    """The server is told to stop `seconds` after so many clients have asked for the texts; what they were answered."""
+    answers = []
+
+    def ask():
+        try:
+            answers.append(vecna.ask("/v1/embeddings", {"model": "m", "input": texts}))
+        except (OSError, http.client.HTTPException):
+            pass  # it came when nobody listened any more
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for client in threads:
+        client.start()
+    time.sleep(seconds)
+    vecna.signal(signal.SIGTERM)
+    for client in threads:
+        client.join()
+    vecna.stop()
+    for status, _, body in answers:
+        assert status in (200, 503)
+        assert status != 200 or len(body["data"]) == len(texts)
+    return answers

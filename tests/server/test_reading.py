@@ -1,9 +1,7 @@
 """Large answers of upstreams are read beside the loop: rows come out the same, a client that leaves, a deadline or a server that
 stops in the middle harms nobody, and others are answered meanwhile."""
 
-import http.client
 import json
-import signal
 import socket
 import threading
 import time
@@ -11,7 +9,7 @@ import time
 import numpy
 import pytest
 
-from serving import ROOT, Served, serving
+from serving import ROOT, Served, serving, stop_under
 
 MANY = 1024
 TEXTS = [json.loads(line)["text"] for line in open(ROOT / "examples" / "glosses" / "pairs.jsonl")][:MANY]
@@ -113,23 +111,4 @@ def test_a_deadline_passes_while_an_answer_is_read(static, tmp_path, share):
 def test_a_server_stops_while_answers_are_read(config, static, share):
     vecna = Served("--listen", "127.0.0.1:0", "--config", config)
     vecna.embed(TEXTS[:1])
-    whole = seconds_of(vecna)
-    answers = []
-
-    def ask():
-        try:
-            answers.append(vecna.ask("/v1/embeddings", {"model": "m", "input": TEXTS}))
-        except (OSError, http.client.HTTPException):
-            pass  # it came when nobody listened any more
-
-    clients = [threading.Thread(target=ask) for _ in range(2)]
-    for client in clients:
-        client.start()
-    threading.Event().wait(2 * whole * share)
-    vecna.signal(signal.SIGTERM)
-    for client in clients:
-        client.join()
-    vecna.stop()
-    for status, _, body in answers:
-        assert status in (200, 503)
-        assert status != 200 or len(body["data"]) == MANY
+    stop_under(vecna, TEXTS, 2, 2 * seconds_of(vecna) * share)

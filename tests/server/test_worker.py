@@ -2,7 +2,6 @@
 stops in the middle harms nobody, and what comes out is the same."""
 
 import json
-import signal
 import socket
 import subprocess
 import threading
@@ -10,7 +9,7 @@ import threading
 import numpy
 import pytest
 
-from serving import ROOT, VECNA, Served, serving
+from serving import ROOT, VECNA, Served, serving, stop_under
 
 TARGET, MANY = 512, 1024
 TEXTS = [json.loads(line)["text"] for line in open(ROOT / "examples" / "glosses" / "pairs.jsonl")][:MANY]
@@ -127,19 +126,7 @@ def test_a_server_stops_while_vectors_are_at_work(learned, tmp_path, kind, delay
     config.write_text(json.dumps({"adapter": {"type": "projection", "target_dim": 2 * TARGET}}))
     vecna = Served("--listen", "127.0.0.1:0", *(("--map", learned) if kind == "learned" else ("--config", config)))
     vecna.embed(TEXTS)
-    answers = []
-    clients = [threading.Thread(target=lambda: answers.append(vecna.ask("/v1/embeddings", {"model": "m", "input": TEXTS})))
-               for _ in range(3)]
-    for client in clients:
-        client.start()
-    threading.Event().wait(delay)
-    vecna.signal(signal.SIGTERM)
-    for client in clients:
-        client.join()
-    vecna.stop()
-    for status, _, body in answers:
-        assert status in (200, 503)
-        assert status != 200 or len(body["data"]) == MANY
+    stop_under(vecna, TEXTS, 3, delay)
 
 
 def test_the_built_in_model_embeds_many_as_it_embeds_one():
