@@ -300,7 +300,12 @@ static void an_update_remembers_both(void **state) {
 static void pairs_come_back(void **state) {
     (void)state;
     pairs made = make_regions(200, 24, 20, 42);
-    vecna_translate_options options = {.recipe = {VECNA_METHOD_MEMORY, 0.1, 0.8, 0, 0, 16, 0.1, 1},
+    vecna_translate_options options = {.recipe = {.method = VECNA_METHOD_MEMORY,
+                                                  .lambda = 0.1,
+                                                  .share = 0.8,
+                                                  .neighbours = 16,
+                                                  .temperature = 0.1,
+                                                  .correction = 1},
                                        .resamples = 10};
     vecna_map *map = fit_pairs(&made, &options);
     vni_kept *kept = NULL;
