@@ -131,7 +131,7 @@ static void took(vni_call *call, size_t bytes) {
     }
 }
 
-int vni_answer_continue(vni_call *call) {
+vni_sent vni_answer_continue(vni_call *call) {
     vni_conn *conn = call->conn;
     for (int pieces_sent = 0;; pieces_sent++) {
         while (call->out[0].iov_len + call->out[1].iov_len > 0) {
@@ -139,17 +139,17 @@ int vni_answer_continue(vni_call *call) {
             int first = pieces[0].iov_len == 0;
             ptrdiff_t sent = vni_stream_write(conn, pieces + first, 2 - first);
             if (sent <= 0)
-                return (int)sent;
+                return sent == 0 ? VNI_SENT_FULL : VNI_SENT_FAILED;
             took(call, (size_t)sent);
         }
         if (call->pull == NULL || call->pull_ended || call->head_only)
-            return 1;
+            return VNI_SENT_ALL;
         if (pieces_sent >= PIECES_A_TURN)
-            return 2;
+            return VNI_SENT_TURN;
         if (call->out_page == NULL)
             call->out_page = vni_page_take(call->home);
         if (call->out_page == NULL || !pull_piece(call))
-            return -1;
+            return VNI_SENT_FAILED;
     }
 }
 

@@ -488,13 +488,18 @@ static step step_linger(vni_conn *conn) {
  * answer on its way: so only the sending side is closed, and what comes is read for a while. */
 static step step_sending(vni_conn *conn) {
     vni_call *call = conn->call;
-    int result = vni_answer_continue(call), closes = call->closes;
-    if (result == 2)
-        return LATER;
-    if (result <= 0) {
-        if (result == 0 && !vni_timer_runs(&conn->timer))
+    const int closes = call->closes;
+    switch (vni_answer_continue(call)) {
+    case VNI_SENT_FAILED:
+        return CLOSE;
+    case VNI_SENT_FULL:
+        if (!vni_timer_runs(&conn->timer))
             enter(conn, VNI_AT_SENDING);
-        return result == 0 ? WAIT : CLOSE;
+        return WAIT;
+    case VNI_SENT_TURN:
+        return LATER;
+    case VNI_SENT_ALL:
+        break;
     }
     call->exchange.written_us = vni_clock_us();
     vni_call_end(call);

@@ -178,8 +178,14 @@ void vni_call_lost(vni_call *call);
 int vni_call_body_grow(vni_call *call, size_t room, uint64_t limit);
 
 /* answer.c */
-/* Send on; 1 complete, 0 the socket is full, 2 enough for one turn of the loop, -1 failed. */
-int vni_answer_continue(vni_call *call);
+typedef enum vni_sent {
+    VNI_SENT_FAILED, /* the client is gone, or what was to be sent */
+    VNI_SENT_FULL,   /* the socket is: on when it has room */
+    VNI_SENT_TURN,   /* enough for one turn of the loop */
+    VNI_SENT_ALL
+} vni_sent;
+/* Send on. */
+vni_sent vni_answer_continue(vni_call *call);
 void vni_answer_refuse(vni_call *call, int status, const char *reason);
 
 /* stream.c: read and write of a connection, with and without TLS. Bytes; 0 would block; -1 failed or
