@@ -122,6 +122,10 @@ size_t word_distance(const char *a, const char *b);
 /* Whether `given` may be `name` mistyped. */
 bool is_near_word(const char *given, const char *name);
 
+/* A member of an object. */
+void json_count(vecna_json_writer *json, const char *key, uint64_t value);
+void json_number(vecna_json_writer *json, const char *key, double value);
+void json_text(vecna_json_writer *json, const char *key, const char *value);
 /* Prints a finished JSON value with a newline and frees the writer; returns EXIT_DONE or
  * EXIT_FAILED. */
 int print_json(vecna_json_writer *json, FILE *file);

@@ -29,28 +29,6 @@ typedef struct classify_job {
     size_t steps, unseen;
 } classify_job;
 
-/* Classes of the test labels by name: the training labels number them. */
-static vecna_status match_labels(classify_job *job, vecna_error *err) {
-    uint32_t *place = malloc((job->asked.classes + 1) * sizeof *place);
-    job->truth = calloc(job->test.vectors.rows, sizeof *job->truth);
-    if (place == NULL || job->truth == NULL) {
-        free(place);
-        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for the labels");
-    }
-    for (size_t a = 0; a < job->asked.classes; a++) {
-        place[a] = 0;
-        while (place[a] < job->known.classes &&
-               strcmp(job->known.names[place[a]], job->asked.names[a]) != 0)
-            place[a]++;
-        if (place[a] == job->known.classes)
-            job->unseen += job->asked.sizes[a];
-    }
-    for (size_t i = 0; i < job->test.vectors.rows; i++)
-        job->truth[i] = place[job->asked.of[i]];
-    free(place);
-    return VECNA_OK;
-}
-
 static double accuracy_of(void *user, const size_t *picks) {
     const classify_job *job = user;
     size_t right = 0;
@@ -88,7 +66,8 @@ static vecna_status evaluate(classify_job *job, vecna_error *err) {
     const classify_options *o = job->options;
     const vecna_classify_options options = {.strength = o->strength};
     const size_t tests = job->test.vectors.rows;
-    vecna_status status = match_labels(job, err);
+    vecna_status status = match_labels(&job->asked, job->known.names, job->known.classes,
+                                       &job->truth, &job->unseen, err);
     if (status != VECNA_OK)
         return status;
     job->predicted = calloc(tests, sizeof *job->predicted);
@@ -126,22 +105,15 @@ static int print_result(const classify_job *job) {
     }
     vecna_json_writer_init(&json, 0, NULL);
     vecna_json_write_object_begin(&json);
-    vecna_json_write_key(&json, "rows");
-    vecna_json_write_u64(&json, job->train.vectors.rows);
-    vecna_json_write_key(&json, "tests");
-    vecna_json_write_u64(&json, job->test.vectors.rows);
-    vecna_json_write_key(&json, "labels");
-    vecna_json_write_u64(&json, job->known.classes);
-    vecna_json_write_key(&json, "unseen");
-    vecna_json_write_u64(&json, job->unseen);
+    json_count(&json, "rows", job->train.vectors.rows);
+    json_count(&json, "tests", job->test.vectors.rows);
+    json_count(&json, "labels", job->known.classes);
+    json_count(&json, "unseen", job->unseen);
     write_figure(&json, "accuracy", job->accuracy);
     write_figure(&json, "macro_f1", job->f1);
-    vecna_json_write_key(&json, "most_frequent");
-    vecna_json_write_f64(&json, job->most_frequent);
-    vecna_json_write_key(&json, "training_loss");
-    vecna_json_write_f64(&json, job->loss);
-    vecna_json_write_key(&json, "steps");
-    vecna_json_write_u64(&json, job->steps);
+    json_number(&json, "most_frequent", job->most_frequent);
+    json_number(&json, "training_loss", job->loss);
+    json_count(&json, "steps", job->steps);
     vecna_json_write_object_end(&json);
     return print_json(&json, stdout);
 }

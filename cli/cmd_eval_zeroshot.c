@@ -124,28 +124,17 @@ static vecna_status embed_classes(zeroshot_job *job, vecna_error *err) {
 
 /* ---- pictures ----------------------------------------------------------------------------------- */
 
-/* The class of each label. */
-static vecna_status match_labels(zeroshot_job *job, vecna_error *err) {
-    uint32_t *place = calloc(job->known.classes, sizeof *place);
+/* The class of each label, and how often the most frequent of them is there. */
+static vecna_status read_truth(zeroshot_job *job, vecna_error *err) {
+    const labels *known = &job->known;
     size_t most = 0;
-    job->truth = calloc(job->pictures.vectors.rows, sizeof *job->truth);
-    if (place == NULL || job->truth == NULL) {
-        free(place);
-        return no_room(err);
-    }
-    for (size_t a = 0; a < job->known.classes; a++) {
-        while (place[a] < job->classes && strcmp(job->names[place[a]], job->known.names[a]) != 0)
-            place[a]++;
-        if (place[a] == job->classes)
-            job->unlisted += job->known.sizes[a];
-        else if (job->known.sizes[a] > most)
-            most = job->known.sizes[a];
-    }
-    for (size_t i = 0; i < job->known.rows; i++)
-        job->truth[i] = place[job->known.of[i]];
-    job->most_frequent = (double)most / (double)job->known.rows;
-    free(place);
-    return VECNA_OK;
+    vecna_status status =
+        match_labels(known, job->names, job->classes, &job->truth, &job->unlisted, err);
+    for (size_t i = 0; status == VECNA_OK && i < known->rows; i++)
+        if (job->truth[i] < job->classes && known->sizes[known->of[i]] > most)
+            most = known->sizes[known->of[i]];
+    job->most_frequent = (double)most / (double)known->rows;
+    return status;
 }
 
 static void judge_row(zeroshot_job *job, size_t i, const float *scores) {
@@ -243,19 +232,14 @@ static int print_json_result(const zeroshot_job *job) {
     vecna_json_writer json;
     vecna_json_writer_init(&json, 0, NULL);
     vecna_json_write_object_begin(&json);
-    vecna_json_write_key(&json, "pictures");
-    vecna_json_write_u64(&json, job->pictures.vectors.rows);
-    vecna_json_write_key(&json, "classes");
-    vecna_json_write_u64(&json, job->classes);
+    json_count(&json, "pictures", job->pictures.vectors.rows);
+    json_count(&json, "classes", job->classes);
     if (job->truth) {
         write_figure(&json, "accuracy", job->accuracy);
         write_figure(&json, "among_best_5", job->among_best);
-        vecna_json_write_key(&json, "chance");
-        vecna_json_write_f64(&json, 1 / (double)job->classes);
-        vecna_json_write_key(&json, "most_frequent");
-        vecna_json_write_f64(&json, job->most_frequent);
-        vecna_json_write_key(&json, "unlisted");
-        vecna_json_write_u64(&json, job->unlisted);
+        json_number(&json, "chance", 1 / (double)job->classes);
+        json_number(&json, "most_frequent", job->most_frequent);
+        json_count(&json, "unlisted", job->unlisted);
     }
     vecna_json_write_object_end(&json);
     return print_json(&json, stdout);
@@ -298,7 +282,7 @@ static vecna_status evaluate(zeroshot_job *job, vecna_error *err) {
     job->classes = o->classes ? job->classes : job->known.classes;
     status = embed_classes(job, err);
     if (status == VECNA_OK && o->labels)
-        status = match_labels(job, err);
+        status = read_truth(job, err);
     if (status == VECNA_OK)
         status = classify(job, err);
     if (status == VECNA_OK && o->labels)

@@ -142,25 +142,10 @@ static void print_report(const inspection *look) {
 
 /* ---- for machines ---------------------------------------------------------------------------- */
 
-static void key_number(vecna_json_writer *json, const char *key, double value) {
-    vecna_json_write_key(json, key);
-    vecna_json_write_f64(json, value);
-}
-
-static void key_count(vecna_json_writer *json, const char *key, uint64_t value) {
-    vecna_json_write_key(json, key);
-    vecna_json_write_u64(json, value);
-}
-
-static void key_text(vecna_json_writer *json, const char *key, const char *text) {
-    vecna_json_write_key(json, key);
-    vecna_json_write_string(json, text);
-}
-
 static void json_fault(vecna_json_writer *json, const char *key, const vecna_health_fault *fault) {
     vecna_json_write_key(json, key);
     vecna_json_write_object_begin(json);
-    key_count(json, "count", fault->count);
+    json_count(json, "count", fault->count);
     vecna_json_write_key(json, "rows");
     vecna_json_write_array_begin(json);
     for (size_t i = 0; i < fault->listed; i++)
@@ -183,9 +168,9 @@ static void json_space(vecna_json_writer *json, const inspection *look) {
         return;
     }
     vecna_json_write_object_begin(json);
-    key_text(json, "name", look->known->name);
-    key_text(json, "verdict", vecna_space_verdict_name(look->match.verdict));
-    key_number(json, "likelihood", look->match.likelihood);
+    json_text(json, "name", look->known->name);
+    json_text(json, "verdict", vecna_space_verdict_name(look->match.verdict));
+    json_number(json, "likelihood", look->match.likelihood);
     vecna_json_write_object_end(json);
 }
 
@@ -195,24 +180,24 @@ static int print_report_json(const inspection *look) {
     vecna_json_writer json;
     vecna_json_writer_init(&json, 0, NULL);
     vecna_json_write_object_begin(&json);
-    key_text(&json, "path", look->path);
-    key_text(&json, "format", about->format);
-    key_text(&json, "stored_as", about->stored_as);
-    key_count(&json, "rows", r->rows);
-    key_count(&json, "usable", r->usable);
-    key_count(&json, "dim", r->dim);
+    json_text(&json, "path", look->path);
+    json_text(&json, "format", about->format);
+    json_text(&json, "stored_as", about->stored_as);
+    json_count(&json, "rows", r->rows);
+    json_count(&json, "usable", r->usable);
+    json_count(&json, "dim", r->dim);
     vecna_json_write_key(&json, "length");
     vecna_json_write_object_begin(&json);
-    key_number(&json, "mean", r->norm_mean);
-    key_number(&json, "deviation", r->norm_deviation);
-    key_number(&json, "min", r->norm_min);
-    key_number(&json, "max", r->norm_max);
+    json_number(&json, "mean", r->norm_mean);
+    json_number(&json, "deviation", r->norm_deviation);
+    json_number(&json, "min", r->norm_min);
+    json_number(&json, "max", r->norm_max);
     vecna_json_write_key(&json, "unit");
     vecna_json_write_bool(&json, r->unit);
     vecna_json_write_object_end(&json);
     json_space(&json, look);
-    key_number(&json, "mean_pair_cosine", r->mean_pair_cosine);
-    key_number(&json, "effective_rank", r->effective_rank);
+    json_number(&json, "mean_pair_cosine", r->mean_pair_cosine);
+    json_number(&json, "effective_rank", r->effective_rank);
     vecna_json_write_key(&json, "matryoshka");
     vecna_json_write_bool(&json, r->matryoshka);
     vecna_json_write_key(&json, "prefix_share");
@@ -284,24 +269,24 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
     }
     vecna_json_writer_init(&json, 0, NULL);
     vecna_json_write_object_begin(&json);
-    key_text(&json, "path", path);
-    key_text(&json, "format", "map");
-    key_text(&json, "source", about.source_name);
-    key_text(&json, "target", about.target_name);
-    key_count(&json, "source_dim", about.source_dim);
-    key_count(&json, "target_dim", about.target_dim);
-    key_text(&json, "role", vecna_role_name(about.role));
-    key_text(&json, "method", recipe);
-    key_count(&json, "rows_fit", about.rows_fit);
+    json_text(&json, "path", path);
+    json_text(&json, "format", "map");
+    json_text(&json, "source", about.source_name);
+    json_text(&json, "target", about.target_name);
+    json_count(&json, "source_dim", about.source_dim);
+    json_count(&json, "target_dim", about.target_dim);
+    json_text(&json, "role", vecna_role_name(about.role));
+    json_text(&json, "method", recipe);
+    json_count(&json, "rows_fit", about.rows_fit);
     vecna_json_write_key(&json, "statistics_rows");
     vecna_json_write_f64(&json, about.statistics_rows);
     vecna_json_write_key(&json, "source_normalized");
     vecna_json_write_bool(&json, about.source_normalized);
     vecna_json_write_key(&json, "normalized");
     vecna_json_write_bool(&json, about.normalized);
-    key_text(&json, "verdict", vecna_verdict_name(about.verdict));
+    json_text(&json, "verdict", vecna_verdict_name(about.verdict));
     snprintf(checksum, sizeof checksum, "%016llx", (unsigned long long)about.checksum);
-    key_text(&json, "checksum", checksum);
+    json_text(&json, "checksum", checksum);
     held_print_json(map, &json);
     vecna_json_write_key(&json, "report");
     vecna_json_write_raw(&json, vecna_map_report_json(map), strlen(vecna_map_report_json(map)));

@@ -192,6 +192,29 @@ vecna_status load_labels(const char *path, const char *field, size_t rows, label
     return status;
 }
 
+vecna_status match_labels(const labels *all, char *const *names, size_t classes, uint32_t **of,
+                          size_t *unknown, vecna_error *err) {
+    uint32_t *place = calloc(all->classes + 1, sizeof *place);
+    uint32_t *found = calloc(all->rows + 1, sizeof *found);
+    if (place == NULL || found == NULL) {
+        free(place);
+        free(found);
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for the labels");
+    }
+    *unknown = 0;
+    for (size_t a = 0; a < all->classes; a++) {
+        while (place[a] < classes && strcmp(names[place[a]], all->names[a]) != 0)
+            place[a]++;
+        if (place[a] == classes)
+            *unknown += all->sizes[a];
+    }
+    for (size_t i = 0; i < all->rows; i++)
+        found[i] = place[all->of[i]];
+    free(place);
+    *of = found;
+    return VECNA_OK;
+}
+
 void free_labels(labels *all) {
     free(all->of);
     free(all->names);

@@ -17,6 +17,10 @@ typedef struct labels {
  * Errors: VECNA_ERR_DIM when lines and rows differ; VECNA_ERR_FORMAT with its line. */
 vecna_status load_labels(const char *path, const char *field, size_t rows, labels *out,
                          vecna_error *err);
+/* The class of each row (rows) as others number them, by name: names (classes); `classes` for a label that is none of
+ * them, of which `unknown` counts the rows. *of is the caller's, from malloc. */
+vecna_status match_labels(const labels *all, char *const *names, size_t classes, uint32_t **of,
+                          size_t *unknown, vecna_error *err);
 void free_labels(labels *all);
 
 #endif

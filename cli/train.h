@@ -130,7 +130,6 @@ void trainer_json_begin(const trainer *watch, const char *method, vecna_json_wri
 int trainer_json_end(const trainer *watch, vecna_json_writer *json);
 /* The same as lines of a summary. */
 void trainer_print(const trainer *watch);
-void json_count(vecna_json_writer *json, const char *key, uint64_t value);
 
 /* Refuses before the work when memory (bytes of the model) or disk (bytes of output and checkpoint)
  * will not do. */

@@ -160,16 +160,6 @@ int trainer_end(trainer *watch, vecna_status status, const vecna_error *err,
     return exit_status;
 }
 
-void json_count(vecna_json_writer *json, const char *key, uint64_t value) {
-    vecna_json_write_key(json, key);
-    vecna_json_write_u64(json, value);
-}
-
-static void json_number(vecna_json_writer *json, const char *key, double value) {
-    vecna_json_write_key(json, key);
-    vecna_json_write_f64(json, value);
-}
-
 void trainer_json_begin(const trainer *watch, const char *method, vecna_json_writer *json) {
     vecna_json_writer_init(json, 0, NULL);
     vecna_json_write_object_begin(json);

@@ -107,6 +107,21 @@ vecna_status check_writable(const char *path, vecna_error *err) {
     return status;
 }
 
+void json_count(vecna_json_writer *json, const char *key, uint64_t value) {
+    vecna_json_write_key(json, key);
+    vecna_json_write_u64(json, value);
+}
+
+void json_number(vecna_json_writer *json, const char *key, double value) {
+    vecna_json_write_key(json, key);
+    vecna_json_write_f64(json, value);
+}
+
+void json_text(vecna_json_writer *json, const char *key, const char *value) {
+    vecna_json_write_key(json, key);
+    vecna_json_write_string(json, value);
+}
+
 int print_json(vecna_json_writer *json, FILE *file) {
     vecna_error err;
     int exit_status = EXIT_DONE;
