@@ -1,6 +1,7 @@
 /* vecna train word2vec: a text into vectors of its words. */
 #include "cli/train.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,7 +189,7 @@ int train_word2vec(int argc, char **argv) {
                   .window = 5,
                   .negative = 5,
                   .epochs = 5,
-                  .rate = 0.05,
+                  .rate = NAN,
                   .min_n = 3,
                   .max_n = 6,
                   .buckets = 2000000},
@@ -203,7 +204,9 @@ int train_word2vec(int argc, char **argv) {
         {"dim", 'd', OPTION_COUNT, &o.model.dim, "N", "dimensions (100)"},
         {"window", 'w', OPTION_COUNT, &o.model.window, "N", "words on either side, at most (5)"},
         {"epochs", 'e', OPTION_COUNT, &o.model.epochs, "N", "times through the text (5)"},
-        {"lr", 0, OPTION_NUMBER, &o.model.rate, "X", "learning rate at the start (0.05)"},
+        {"lr", 0, OPTION_NUMBER, &o.model.rate, "X",
+         "learning rate at the start (0.05; of CBOW 0.075 by\nnegative sampling, 0.15 by "
+         "--gradient mean)"},
         {"loss", 0, OPTION_CHOICE, &o.loss, "negative|hierarchical",
          "negative sampling, or hierarchical softmax"},
         {"negative", 'n', OPTION_COUNT, &o.model.negative, "N", "words drawn against each (5)"},
@@ -212,8 +215,7 @@ int train_word2vec(int argc, char **argv) {
         {"sample", 0, OPTION_NUMBER, &o.sample, "X",
          "subsampling of frequent words (0.001; 0: none)"},
         {"gradient", 0, OPTION_CHOICE, &o.gradient, "whole|mean",
-         "CBOW: each word around gets all of the error, or its\nshare (the true gradient; with "
-         "--lr 0.15)"},
+         "CBOW: each word around gets all of the error, or its\nshare (the true gradient)"},
         {"subwords", 0, OPTION_FLAG, &o.subwords, NULL,
          "vectors are put together of character n-grams"},
         {"min-n", 0, OPTION_COUNT, &o.model.min_n, "N", "shortest n-gram (3)"},
@@ -250,6 +252,8 @@ int train_word2vec(int argc, char **argv) {
         o.training.threads = vecna_cpus_allowed();
     o.model.threads = o.training.threads;
     o.model.seed = o.training.seed;
+    if (isnan(o.model.rate)) /* not given: the library has one for each way */
+        o.model.rate = 0;
     o.model.arch = (vecna_word2vec_arch)o.arch;
     o.model.hierarchical = o.loss == 1;
     o.model.cbow_gradient = (vecna_cbow_gradient)o.gradient;

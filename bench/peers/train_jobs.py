@@ -117,43 +117,49 @@ class Jobs:
         plain = ["--threads", 1, "--checkpoint", 0, "--json"] + (["--tokens", "space"] if tokens else [])
         return lambda seed: [VECNA, "train", method, source, "-o", out, "--seed", seed, *plain, *more]
 
-    def word2vec_c(self, program, out, arch, *more):
+    def word2vec_c(self, program, out, rate, *more):
         return lambda seed: [self.peers / program, "-train", self.text, "-output", out, "-size", 100, "-window", 5, "-negative", 5, "-sample", "1e-3",
-                             "-threads", 1, "-min-count", 5, "-alpha", 0.05, "-iter", self.options.epochs, *more]
+                             "-threads", 1, "-min-count", 5, "-alpha", rate, "-iter", self.options.epochs, *more]
 
-    def koan(self, out, cbow):  # the rates are its own advice; its threads' draws are fixed
+    def koan(self, out, cbow, rate):  # its own advice: 0.05, and 0.075 for CBOW; its threads' draws are fixed
         return lambda seed: [self.peers / "koan.bin", "-f", self.text, "-d", 100, "-c", 5, "-n", 5, "-k", 5, "-o", "1e-3", "-t", 1, "-e",
-                             self.options.epochs, "-b", "true" if cbow else "false", "-l", 0.075 if cbow else 0.05, "-p", out]
+                             self.options.epochs, "-b", "true" if cbow else "false", "-l", rate, "-p", out]
 
-    def gensim(self, kind, text, out, epochs):
-        return lambda seed: [self.python, ROOT / "bench" / "peers" / "train_python.py", kind, text, out, epochs, seed]
+    def gensim(self, kind, text, out, epochs, *rate):
+        return lambda seed: [self.python, ROOT / "bench" / "peers" / "train_python.py", kind, text, out, epochs, seed, *rate]
 
     def skipgram(self):
         work, epochs = self.work, self.options.epochs
         made = {name: work / f"{name}-sg.bin" for name in ("vecna", "word2vec", "pword2vec", "gensim")}
         return f"skip-gram, {told_epochs(epochs)}", {
             "vecna": (self.vecna("word2vec", self.text, made["vecna"], "--epochs", epochs), self.of_words(made["vecna"], epochs), None),
-            "word2vec.c -Ofast": (self.word2vec_c("word2vec.bin", made["word2vec"], 0, "-cbow", 0, "-hs", 0, "-binary", 1),
+            "word2vec.c -Ofast": (self.word2vec_c("word2vec.bin", made["word2vec"], 0.05, "-cbow", 0, "-hs", 0, "-binary", 1),
                                   self.of_words(made["word2vec"]), self.peers / "word2vec.bin"),
-            "pWord2Vec, OpenBLAS": (self.word2vec_c("pword2vec.bin", made["pword2vec"], 0, "-binary", 1), self.of_words(made["pword2vec"]),
+            "pWord2Vec, OpenBLAS": (self.word2vec_c("pword2vec.bin", made["pword2vec"], 0.05, "-binary", 1), self.of_words(made["pword2vec"]),
                                     self.peers / "pword2vec.bin"),
-            "koan": (self.koan(work / "koan-sg.txt", False), self.of_words(work / "koan-sg.txt"), self.peers / "koan.bin"),
-            "gensim": (self.gensim("skipgram", self.text, made["gensim"], epochs), self.of_words(made["gensim"]), self.python),
+            "koan": (self.koan(work / "koan-sg.txt", False, 0.05), self.of_words(work / "koan-sg.txt"), self.peers / "koan.bin"),
+            "gensim": (self.gensim("skipgram", self.text, made["gensim"], epochs, 0.05), self.of_words(made["gensim"]), self.python),
         }
 
     def cbow(self):
+        """vecna at its own rates; the others at word2vec.c's, 0.05, and at vecna's, 0.075 (koan at its advice and at vecna's)."""
         work, epochs = self.work, self.options.epochs
-        made = {name: work / f"{name}-cbow.bin" for name in ("vecna", "mean", "word2vec", "gensim")}
-        return f"CBOW, {told_epochs(epochs)}", {
-            "vecna": (self.vecna("word2vec", self.text, made["vecna"], "--epochs", epochs, "--arch", "cbow"),
-                      self.of_words(made["vecna"], epochs), None),
-            "vecna, true gradient": (self.vecna("word2vec", self.text, made["mean"], "--epochs", epochs, "--arch", "cbow", "--gradient", "mean",
-                                                "--lr", 0.075), self.of_words(made["mean"], epochs), None),
-            "word2vec.c -Ofast": (self.word2vec_c("word2vec.bin", made["word2vec"], 1, "-cbow", 1, "-hs", 0, "-binary", 1),
-                                  self.of_words(made["word2vec"]), self.peers / "word2vec.bin"),
-            "koan, true gradient": (self.koan(work / "koan-cbow.txt", True), self.of_words(work / "koan-cbow.txt"), self.peers / "koan.bin"),
-            "gensim": (self.gensim("cbow", self.text, made["gensim"], epochs), self.of_words(made["gensim"]), self.python),
-        }
+        def vecna(out, *more):
+            return self.vecna("word2vec", self.text, out, "--epochs", epochs, "--arch", "cbow", *more), self.of_words(out, epochs), None
+        programs = {"vecna": vecna(work / "vecna-cbow.bin"),
+                    "vecna, rate 0.05": vecna(work / "slower-cbow.bin", "--lr", 0.05),
+                    "vecna, true gradient": vecna(work / "mean-cbow.bin", "--gradient", "mean"),
+                    "vecna, true gradient, rate 0.075": vecna(work / "slower-mean-cbow.bin", "--gradient", "mean", "--lr", 0.075)}
+        for rate in (0.05, 0.075):
+            out = work / f"word2vec-{rate}-cbow.bin"
+            programs[f"word2vec.c -Ofast, rate {rate}"] = (self.word2vec_c("word2vec.bin", out, rate, "-cbow", 1, "-hs", 0, "-binary", 1),
+                                                           self.of_words(out), self.peers / "word2vec.bin")
+            out = work / f"gensim-{rate}-cbow.bin"
+            programs[f"gensim, rate {rate}"] = (self.gensim("cbow", self.text, out, epochs, rate), self.of_words(out), self.python)
+        for rate in (0.075, 0.15):
+            out = work / f"koan-{rate}-cbow.txt"
+            programs[f"koan, true gradient, rate {rate}"] = (self.koan(out, True, rate), self.of_words(out), self.peers / "koan.bin")
+        return f"CBOW, {told_epochs(epochs)}", programs
 
     def glove(self):
         work, epochs, peers = self.work, self.options.epochs, self.peers

@@ -1,6 +1,6 @@
 """The peers that are Python packages, each as a process of its own that train.py starts:
 
-    train_python.py skipgram|cbow TEXT OUT EPOCHS SEED
+    train_python.py skipgram|cbow TEXT OUT EPOCHS SEED RATE
     train_python.py dbow DOCUMENTS OUT EPOCHS SEED
     train_python.py kmeans VECTORS LABELS SEED
     train_python.py pca VECTORS OUT DIM
@@ -12,11 +12,11 @@ import json
 import sys
 
 
-def words(kind, text, out, epochs, seed):
+def words(kind, text, out, epochs, seed, rate):
     from gensim.models import Word2Vec
 
-    # the rate of the other programs; gensim's CBOW spreads the whole gradient, as word2vec.c does
-    model = Word2Vec(vector_size=100, window=5, negative=5, min_count=5, sample=1e-3, alpha=0.05, workers=1, sg=int(kind == "skipgram"),
+    # gensim's CBOW spreads the whole gradient, as word2vec.c does
+    model = Word2Vec(vector_size=100, window=5, negative=5, min_count=5, sample=1e-3, alpha=float(rate), workers=1, sg=int(kind == "skipgram"),
                      epochs=int(epochs), seed=int(seed), corpus_file=text)
     model.wv.save_word2vec_format(out, binary=True)
 

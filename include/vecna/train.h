@@ -129,7 +129,7 @@ typedef enum vecna_word2vec_arch {
 /* What the words around get of CBOW's error. */
 typedef enum vecna_cbow_gradient {
     VECNA_CBOW_WHOLE = 0, /* each all of it, as word2vec.c and gensim do */
-    VECNA_CBOW_MEAN = 1 /* each its share 1 / n: the true gradient; wants about 3 times the rate */
+    VECNA_CBOW_MEAN = 1   /* each its share 1 / n: the true gradient */
 } vecna_cbow_gradient;
 
 typedef struct vecna_word2vec_options {
@@ -141,7 +141,8 @@ typedef struct vecna_word2vec_options {
     size_t negative; /* words drawn against each that stood there; 0 means 5 */
     double exponent; /* they are drawn in proportion to count^exponent; 0 means 0.75, below 0: 0 */
     double sample;   /* subsampling of frequent words; 0 means 1e-3, below 0: none */
-    double rate;     /* at the start; falls to rate / 10,000 in a straight line; 0 means 0.05 */
+    double rate;     /* at the start; falls to rate / 10,000 in a straight line; 0 means 0.05, of
+                        CBOW 0.075 against drawn words and 0.15 by its true gradient */
     size_t epochs;   /* 0 means 5 */
     size_t min_n;    /* shortest and longest character n-gram of a subword; max_n 0: no subwords; */
     size_t max_n;    /* min_n 0 then means 3 */

@@ -18,7 +18,10 @@ enum {
     ROUND_MOST = 200000,
     ROUNDS_AN_EPOCH = 25
 };
-#define RATE 0.05
+#define RATE_SKIPGRAM 0.05
+#define RATE_CBOW 0.075
+#define RATE_CBOW_MEAN 0.15
+#define RATE_CBOW_HIERARCHICAL 0.05
 #define RATE_LEAST 1e-4 /* of the first rate */
 #define SAMPLE 1e-3
 #define EXPONENT 0.75
@@ -35,6 +38,17 @@ static void fill(size_t *value, size_t fallback) {
         *value = fallback;
 }
 
+/* CBOW takes one step where skip-gram takes one for each word around, and bears a larger one; of the true
+ * gradient, of which each word gets its share, more. Measured in docs/training.md: all of the error by
+ * hierarchical softmax gains nothing by more. */
+static double usual_rate(const vecna_word2vec_options *o) {
+    if (o->arch == VECNA_SKIPGRAM)
+        return RATE_SKIPGRAM;
+    if (o->cbow_gradient == VECNA_CBOW_MEAN)
+        return RATE_CBOW_MEAN;
+    return o->hierarchical ? RATE_CBOW_HIERARCHICAL : RATE_CBOW;
+}
+
 static vecna_status complete(vecna_word2vec_options *o, vecna_error *err) {
     fill(&o->dim, DIM);
     fill(&o->window, WINDOW);
@@ -47,7 +61,8 @@ static vecna_status complete(vecna_word2vec_options *o, vecna_error *err) {
     }
     o->exponent = o->exponent < 0 ? 0 : o->exponent > 0 ? o->exponent : EXPONENT;
     o->sample = o->sample < 0 ? 0 : o->sample > 0 ? o->sample : SAMPLE;
-    o->rate = o->rate != 0 ? o->rate : RATE;
+    if (o->rate == 0)
+        o->rate = usual_rate(o);
     if (o->dim > DIM_MOST)
         return refuse(err, "the dimension", (double)o->dim, "at most 65536");
     if (o->window > WINDOW_MOST)

@@ -114,6 +114,14 @@ def test_ways_to_train(vecna, text, tmp_path, options):
     assert same_topic(*read_word2vec(tmp_path / "v.bin")) > 0.9
 
 
+@pytest.mark.parametrize("rate, options", [(0.05, ()), (0.075, ("--arch", "cbow")), (0.05, ("--arch", "cbow", "--loss", "hierarchical")),
+                                           (0.15, ("--arch", "cbow", "--gradient", "mean"))])
+def test_each_way_has_a_rate_of_its_own(vecna, text, tmp_path, rate, options):
+    vecna("train", "word2vec", text, "-o", tmp_path / "usual.bin", *SMALL, *options)
+    vecna("train", "word2vec", text, "-o", tmp_path / "told.bin", *SMALL, *options, "--lr", rate)
+    assert (tmp_path / "usual.bin").read_bytes() == (tmp_path / "told.bin").read_bytes()
+
+
 def test_phrases(vecna, tmp_path):
     (tmp_path / "t.txt").write_text("new york is a city of towers\nthe new york of old has towers\n" * 40 + "new towers\n" * 9)
     got = vecna("train", "word2vec", tmp_path / "t.txt", "-o", tmp_path / "v.txt", "--phrases", 1,

@@ -239,6 +239,44 @@ static void a_damaged_state_is_refused(void **state) {
     vecna_word2vec_free(model);
 }
 
+/* A state says the rate that was taken: a model that was given it goes on, one with another does not. */
+static void each_way_has_a_rate_of_its_own(void **state) {
+    static const struct {
+        vecna_word2vec_arch arch;
+        vecna_cbow_gradient gradient;
+        int hierarchical;
+        double rate;
+    } ways[] = {
+        {VECNA_SKIPGRAM, VECNA_CBOW_WHOLE, 0, 0.05}, {VECNA_SKIPGRAM, VECNA_CBOW_WHOLE, 1, 0.05},
+        {VECNA_CBOW, VECNA_CBOW_WHOLE, 0, 0.075},    {VECNA_CBOW, VECNA_CBOW_WHOLE, 1, 0.05},
+        {VECNA_CBOW, VECNA_CBOW_MEAN, 0, 0.15},      {VECNA_CBOW, VECNA_CBOW_MEAN, 1, 0.15},
+    };
+    char path[] = "/tmp/vecna_word2vec_XXXXXX";
+    (void)state;
+    close(mkstemp(path));
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        vecna_word2vec_options options = small();
+        vecna_word2vec *usual, *same, *other;
+        vecna_error err;
+        options.arch = ways[w].arch;
+        options.cbow_gradient = ways[w].gradient;
+        options.hierarchical = ways[w].hierarchical;
+        assert_status(VECNA_OK, vecna_word2vec_new(&options, &supply, NULL, &usual, &err));
+        options.rate = ways[w].rate;
+        assert_status(VECNA_OK, vecna_word2vec_new(&options, &supply, NULL, &same, &err));
+        options.rate = 0.06;
+        assert_status(VECNA_OK, vecna_word2vec_new(&options, &supply, NULL, &other, &err));
+        assert_status(VECNA_OK, vecna_word2vec_save(usual, path, &err));
+        assert_status(VECNA_OK, vecna_word2vec_load(same, path, &err));
+        assert_status(VECNA_ERR_ARGUMENT, vecna_word2vec_load(other, path, &err));
+        assert_non_null(strstr(err.message, "rate="));
+        vecna_word2vec_free(usual);
+        vecna_word2vec_free(same);
+        vecna_word2vec_free(other);
+    }
+    unlink(path);
+}
+
 static void earlier_vectors_start_rows(void **state) {
     vecna_word2vec_options options = small();
     vecna_word2vec *model = NULL;
@@ -425,6 +463,7 @@ int main(void) {
         cmocka_unit_test(threads_change_nothing_but_by_their_number),
         cmocka_unit_test(a_state_goes_on),
         cmocka_unit_test(a_damaged_state_is_refused),
+        cmocka_unit_test(each_way_has_a_rate_of_its_own),
         cmocka_unit_test(earlier_vectors_start_rows),
         cmocka_unit_test(small_windows_take_larger_steps),
         cmocka_unit_test(words_out_of_ngrams),
