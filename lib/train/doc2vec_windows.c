@@ -11,11 +11,10 @@ static float *word_row(vni_reading *reading, size_t word) {
  * thousand words is nothing to the next. */
 static void read_bag(vni_reading *reading, float *doc, const int32_t *kept, size_t count,
                      float rate) {
-    enum { AHEAD = 2 }; /* steps whose rows are on their way */
     vni_stepper *stepper = &reading->share.stepper;
     const size_t steps = (count + VNI_BAG_WORDS - 1) / VNI_BAG_WORDS;
     float *input[1] = {doc};
-    for (size_t ahead = 0; ahead < steps + AHEAD; ahead++) {
+    for (size_t ahead = 0; ahead < steps + VNI_AHEAD; ahead++) {
         vni_targets *next = &stepper->targets[ahead % VNI_SETS];
         const size_t at = ahead * VNI_BAG_WORDS;
         if (ahead < steps) {
@@ -23,8 +22,9 @@ static void read_bag(vni_reading *reading, float *doc, const int32_t *kept, size
             for (size_t i = at + 1; i < at + VNI_BAG_WORDS && i < count; i++)
                 vni_add_targets(stepper, kept[i], next);
         }
-        if (ahead >= AHEAD)
-            vni_take_step(stepper, input, 1, &stepper->targets[(ahead - AHEAD) % VNI_SETS], rate);
+        if (ahead >= VNI_AHEAD)
+            vni_take_step(stepper, input, 1, &stepper->targets[(ahead - VNI_AHEAD) % VNI_SETS],
+                          rate);
     }
 }
 
@@ -43,10 +43,9 @@ static void read_skipgram(vni_reading *reading, const int32_t *kept, size_t coun
         for (size_t at = first; at < last; at++)
             if (at != middle)
                 reading->rows[rows++] = word_row(reading, (size_t)kept[at]);
-        if (rows == 0)
-            continue;
-        vni_choose_targets(stepper, kept[middle], &stepper->targets[0]);
-        vni_take_step(stepper, reading->rows, rows, &stepper->targets[0], rate);
+        if (rows > 0) /* not the only word */
+            vni_take_step(stepper, reading->rows, rows,
+                          vni_next_targets(stepper, kept, count, middle), rate);
     }
 }
 
@@ -62,11 +61,11 @@ static void read_mean(vni_reading *reading, float *doc, const int32_t *kept, siz
         for (size_t at = first; at < last; at++)
             if (at != middle)
                 reading->rows[rows++] = word_row(reading, (size_t)kept[at]);
-        vni_choose_targets(stepper, kept[middle], &stepper->targets[0]);
         stepper->kernels->sum((const float *const *)reading->rows, rows, 1.0f / (float)rows,
                               reading->hidden, width);
         memcpy(reading->before, reading->hidden, width * sizeof *reading->before);
-        vni_take_step(stepper, &reading->hidden, 1, &stepper->targets[0], rate);
+        vni_take_step(stepper, &reading->hidden, 1, vni_next_targets(stepper, kept, count, middle),
+                      rate);
         stepper->kernels->spread(reading->rows, reading->frozen ? 1 : rows, 1.0f, reading->hidden,
                                  reading->before, width);
     }
@@ -88,8 +87,8 @@ static void read_concat(vni_reading *reading, float *doc, const int32_t *kept, s
         for (size_t i = 0; i < parts; i++)
             memcpy(reading->hidden + i * width, reading->rows[i], width * sizeof(float));
         memcpy(reading->before, reading->hidden, parts * width * sizeof(float));
-        vni_choose_targets(stepper, kept[middle], &stepper->targets[0]);
-        vni_take_step(stepper, &reading->hidden, 1, &stepper->targets[0], rate);
+        vni_take_step(stepper, &reading->hidden, 1, vni_next_targets(stepper, kept, count, middle),
+                      rate);
         for (size_t i = 0; i < (reading->frozen ? 1 : parts); i++)
             stepper->kernels->spread(&reading->rows[i], 1, 1.0f, reading->hidden + i * width,
                                      reading->before + i * width, width);

@@ -36,6 +36,7 @@ static float product(const float *a, const float *b, size_t width) {
 
 static void portable_step(const vni_step *step) {
     size_t stride = vni_step_stride(step->input_count);
+    vni_step_fetch(step, 0, step->width);
     for (size_t j = 0; j < step->output_count; j++)
         for (size_t i = 0; i < step->input_count; i++) {
             float x = product(step->inputs[i], step->outputs[j], step->width);

@@ -22,21 +22,35 @@ void vni_stepper_carve(vni_stepper *s, char *memory, size_t *at, size_t most_tar
         s->targets[i].weights = vni_carve(memory, at, room, sizeof *s->targets[i].weights);
         s->targets[i].ids = vni_carve(memory, at, room, sizeof *s->targets[i].ids);
     }
+    s->drawn = vni_carve(memory, at, most_targets, sizeof *s->drawn);
+    s->coming_most = VNI_SETS * (most_targets + 1);
+    s->coming = vni_carve(memory, at, s->coming_most, sizeof *s->coming);
     s->rates = vni_carve(memory, at, room, sizeof *s->rates);
     s->logits = vni_carve(memory, at, logits, sizeof *s->logits);
     s->gains = vni_carve(memory, at, logits, sizeof *s->gains);
     s->moves = vni_carve(memory, at, most_inputs * VNI_LANES, sizeof *s->moves);
 }
 
+/* A random number that was drawn before, and one to take next time in its place. */
+static uint64_t take_drawn(vni_stepper *stepper, size_t i) {
+    uint64_t random = stepper->drawn[i];
+    stepper->drawn[i] = vni_draw(&stepper->draw);
+    vni_negative_fetch(stepper->negatives, stepper->drawn[i]);
+    return random;
+}
+
 void vni_stepper_start(vni_stepper *stepper, uint64_t seed, uint64_t stream) {
     stepper->draw = vni_draw_seed(seed, stream);
     stepper->loss_turn = stepper->loss_count = 0;
     stepper->loss_sum = 0;
+    stepper->coming_count = 0;
+    for (size_t i = 0; stepper->tree == NULL && i < stepper->negative; i++)
+        take_drawn(stepper, i);
 }
 
-void vni_prefetch(const float *row, size_t width) {
-    for (size_t at = 0; at < width; at += VNI_LANES)
-        __builtin_prefetch(row + at, 1, 3);
+void vni_expect(vni_stepper *stepper, const float *row) {
+    if (stepper->coming_count < stepper->coming_most)
+        stepper->coming[stepper->coming_count++] = row;
 }
 
 static void add_target(vni_targets *targets, int32_t id, float label) {
@@ -48,7 +62,7 @@ static void add_target(vni_targets *targets, int32_t id, float label) {
 /* A word drawn twice weighs twice; the word itself, which is target `own`, is passed over. */
 static void draw_negatives(vni_stepper *stepper, int32_t word, size_t own, vni_targets *targets) {
     for (size_t i = 0; i < stepper->negative; i++) {
-        int32_t drawn = vni_negative_of(stepper->negatives, vni_draw(&stepper->draw));
+        int32_t drawn = vni_negative_of(stepper->negatives, take_drawn(stepper, i));
         size_t same = own + 1;
         if (drawn == word)
             continue;
@@ -89,10 +103,18 @@ void vni_add_targets(vni_stepper *stepper, int32_t word, vni_targets *targets) {
     }
     for (size_t j = first; j < targets->count; j++) {
         targets->rows[j] = vni_row(stepper->outputs, stepper->copies, (size_t)targets->ids[j]);
-        vni_prefetch(targets->rows[j], stepper->outputs->width);
+        if (stepper->frozen == NULL)
+            vni_expect(stepper, targets->rows[j]);
     }
     if (stepper->frozen)
         copy_frozen(stepper, first, targets);
+}
+
+const vni_targets *vni_next_targets(vni_stepper *stepper, const int32_t *kept, size_t count,
+                                    size_t at) {
+    for (size_t next = at ? at + VNI_AHEAD : 0; next <= at + VNI_AHEAD && next < count; next++)
+        vni_choose_targets(stepper, kept[next], &stepper->targets[next % VNI_SETS]);
+    return &stepper->targets[at % VNI_SETS];
 }
 
 /* Loss of the step that was just taken, a mean over its inputs and words. */
@@ -123,7 +145,10 @@ void vni_take_step(vni_stepper *stepper, float *const *inputs, size_t input_coun
                      vni_used(stepper->outputs),
                      stepper->logits,
                      stepper->gains,
-                     stepper->moves};
+                     stepper->moves,
+                     stepper->coming,
+                     stepper->coming_count};
+    stepper->coming_count = 0;
     if (targets->count == 0) /* a tree of one word has nothing to decide */
         return;
     for (size_t j = 0; j < targets->count; j++)

@@ -6,7 +6,8 @@
 
 enum {
     VNI_PIECE = 4096, /* most words of a piece */
-    VNI_SETS = 4 /* of targets: chosen ahead, so that their rows come while others are trained */
+    VNI_AHEAD = 2, /* steps: one fetches the rows, the next lets them arrive */
+    VNI_SETS = 4   /* of targets, more than VNI_AHEAD */
 };
 
 /* What one word, or several of a document, is to be predicted against: itself and words drawn, or nodes of the
@@ -30,6 +31,9 @@ typedef struct vni_stepper {
     float *frozen;       /* (VNI_SETS, most_targets, width) copies of targets that stay; or NULL */
     size_t most_targets; /* of a set */
     uint64_t draw;
+    uint64_t *drawn; /* (negative) numbers whose cells are on their way */
+    const float **coming; /* (coming_most) rows that the next step fetches for those after it */
+    size_t coming_count, coming_most;
     uint64_t loss_turn, loss_count;
     double loss_sum;
     vni_targets targets[VNI_SETS];
@@ -44,11 +48,16 @@ void vni_stepper_carve(vni_stepper *stepper, char *memory, size_t *at, size_t mo
 /* A new round: random numbers of (seed, stream), no losses. */
 void vni_stepper_start(vni_stepper *stepper, uint64_t seed, uint64_t stream);
 
-void vni_prefetch(const float *row, size_t width);
-/* The word itself and what it is set against; rows are on their way from memory. */
+/* A step to come will read this row. */
+void vni_expect(vni_stepper *stepper, const float *row);
+/* The word itself and what it is set against; their rows are expected. */
 void vni_choose_targets(vni_stepper *stepper, int32_t word, vni_targets *targets);
 /* Another word of the same step, which then has one input: two words may have a target in common. */
 void vni_add_targets(vni_stepper *stepper, int32_t word, vni_targets *targets);
+/* The targets of kept[at], chosen while words before it were trained, and a choice for a word behind it. To
+ * be asked for one word after the other, from 0. */
+const vni_targets *vni_next_targets(vni_stepper *stepper, const int32_t *kept, size_t count,
+                                    size_t at);
 /* A step between inputs, as wide as the outputs, and targets. */
 void vni_take_step(vni_stepper *stepper, float *const *inputs, size_t input_count,
                    const vni_targets *targets, float rate);

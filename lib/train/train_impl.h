@@ -41,7 +41,22 @@ typedef struct vni_step {
     float *logits; /* scratch: (output_count, vni_step_stride); on return the step's logits */
     float *gains;  /* scratch of the same shape */
     float *moves;  /* scratch: (input_count, VNI_LANES) */
+    const float *const *coming; /* (coming_count) rows of steps to come, to be fetched meanwhile */
+    size_t coming_count;
 } vni_step;
+
+/* Asks for the lines of a row that begin in [from, to). */
+static inline void vni_row_fetch(const float *row, size_t from, size_t to) {
+    for (size_t at = vni_padded(from); at < to; at += VNI_LANES)
+        __builtin_prefetch(row + at, 1, 3);
+}
+
+/* The same of all rows that are coming. A step does so piece by piece, beside its arithmetic: many lines
+ * asked for at once would wait for each other, and the step for them. */
+static inline void vni_step_fetch(const vni_step *step, size_t from, size_t to) {
+    for (size_t i = 0; i < step->coming_count; i++)
+        vni_row_fetch(step->coming[i], from, to);
+}
 
 /* Floats from one output's logits to the next one's. A single input has them side by side. Labels,
  * rates, logits and gains have room for a multiple of 8 outputs: several are looked at together. */
@@ -212,6 +227,10 @@ static inline int32_t vni_negative_of(const vni_negatives *negatives, uint64_t r
     uint32_t cell = (uint32_t)((random >> 32) * negatives->words >> 32);
     vni_negative_cell chosen = negatives->cells[cell];
     return (uint32_t)random < chosen.share ? (int32_t)cell : chosen.other;
+}
+
+static inline void vni_negative_fetch(const vni_negatives *negatives, uint64_t random) {
+    __builtin_prefetch(&negatives->cells[(random >> 32) * negatives->words >> 32], 0, 3);
 }
 
 vecna_status vni_negatives_new(const uint64_t *counts, size_t words, double exponent,

@@ -161,6 +161,24 @@ static vecna_status make_workers(vecna_word2vec *model, vecna_error *err) {
     return vecna_error_set(err, VECNA_ERR_MEMORY, -1, "not enough memory for %zu threads", threads);
 }
 
+/* The words around move the same rows with values from before the step, so that many of them go too far
+ * together and few not far enough: the rate of a window is the root of what a mean window has (radius
+ * (window + 1) / 2 on both sides) by what this one has, at most twice the whole. Measured in
+ * docs/performance.md. */
+static vecna_status make_window_rates(vecna_word2vec *model, vecna_error *err) {
+    const size_t window = model->options.window;
+    model->window_rates =
+        vecna_allocate(model->allocator, 2 * window + 1, sizeof *model->window_rates);
+    if (model->window_rates == NULL)
+        return vecna_error_set(err, VECNA_ERR_MEMORY, -1,
+                               "not enough memory for a window of %zu words", window);
+    for (size_t around = 0; around <= 2 * window; around++) {
+        float share = (float)(window + 1) / (float)(around ? around : 1);
+        model->window_rates[around] = share < 4 ? sqrtf(share) : 2.0f;
+    }
+    return VECNA_OK;
+}
+
 static vecna_status make_sampling(vecna_word2vec *model, vecna_error *err) {
     const vecna_word2vec_options *o = &model->options;
     const vecna_supply *supply = model->supply;
@@ -235,6 +253,8 @@ vecna_status vecna_word2vec_new(const vecna_word2vec_options *options, const vec
     model->round_words = round_words(model);
     status = make_sampling(model, err);
     if (status == VECNA_OK)
+        status = make_window_rates(model, err);
+    if (status == VECNA_OK)
         status = make_tables(model, err);
     if (status == VECNA_OK)
         status = make_workers(model, err);
@@ -258,6 +278,7 @@ void vecna_word2vec_free(vecna_word2vec *model) {
     vni_shared_close(&model->shared);
     vecna_release(model->allocator, model->negatives.cells);
     vecna_release(model->allocator, model->keep);
+    vecna_release(model->allocator, model->window_rates);
     vni_huffman_free(&model->tree, model->allocator);
     vni_subwords_free(&model->subwords, model->allocator);
     if (model->allocator) {

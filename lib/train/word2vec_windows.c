@@ -4,16 +4,14 @@
  * the next are on their way from memory. */
 #include "train/word2vec_impl.h"
 
-#include <math.h>
-
-/* Input rows of a word: its own, or all its subwords'. */
+/* Input rows of a word: all its subwords', or its own. */
 static size_t add_rows(vni_worker *worker, int32_t word, size_t count) {
     const struct vecna_word2vec *model = worker->model;
     const vni_table *inputs = &model->shared.tables[VNI_INPUTS];
     const vni_subwords *subwords = &model->subwords;
     if (subwords->starts == NULL) {
-        worker->rows[count++] = vni_row(inputs, worker->inputs, (size_t)word);
-        return count;
+        worker->rows[count] = vni_row(inputs, worker->inputs, (size_t)word);
+        return count + 1;
     }
     for (size_t at = subwords->starts[word]; at < subwords->starts[word + 1]; at++)
         worker->rows[count++] = vni_row(inputs, worker->inputs, (size_t)subwords->rows[at]);
@@ -35,16 +33,7 @@ static void give_back(vni_worker *worker, size_t count, float scale) {
                                   model->shared.tables[VNI_INPUTS].width);
 }
 
-/* The words around move the same rows with values from before the step, so that many of them go too far
- * together and few not far enough: the rate of a window is the root of what a mean window has (radius
- * (window + 1) / 2 on both sides) by what this one has, at most twice the whole. Costs nothing; measured in
- * docs/performance.md. */
-static float window_rate(const vecna_word2vec_options *o, size_t around, float rate) {
-    float share = (float)(o->window + 1) / (float)around;
-    return rate * (share < 4 ? sqrtf(share) : 2.0f);
-}
-
-/* The word at `middle` is predicted from the words around; its targets were chosen before. */
+/* The word at `middle` is predicted from the words around. */
 static void predict_middle(vni_worker *worker, const int32_t *kept, size_t first, size_t last,
                            size_t middle, const vni_targets *targets, float rate) {
     const vecna_word2vec_options *o = &worker->model->options;
@@ -56,7 +45,7 @@ static void predict_middle(vni_worker *worker, const int32_t *kept, size_t first
         return;
     if (o->arch == VECNA_SKIPGRAM) {
         vni_take_step(&worker->share.stepper, worker->rows, count, targets,
-                      window_rate(o, count, rate));
+                      rate * worker->model->window_rates[count]);
         return;
     }
     take_mean(worker, count);
@@ -68,15 +57,20 @@ static void predict_middle(vni_worker *worker, const int32_t *kept, size_t first
  * the words around. */
 static void predict_around(vni_worker *worker, const int32_t *kept, size_t first, size_t last,
                            size_t middle, float rate) {
-    size_t count = add_rows(worker, kept[middle], 0);
-    vni_targets *targets = &worker->share.stepper.targets[0];
+    vni_stepper *stepper = &worker->share.stepper;
+    size_t count = add_rows(worker, kept[middle], 0), chosen = 0;
     take_mean(worker, count);
     for (size_t at = first; at < last; at++) {
         if (at == middle)
             continue;
-        vni_choose_targets(&worker->share.stepper, kept[at], targets);
-        vni_take_step(&worker->share.stepper, &worker->hidden, 1, targets, rate);
+        vni_choose_targets(stepper, kept[at], &stepper->targets[chosen % VNI_SETS]);
+        if (chosen++ > 0) /* the one before: these rows come meanwhile */
+            vni_take_step(stepper, &worker->hidden, 1, &stepper->targets[(chosen - 2) % VNI_SETS],
+                          rate);
     }
+    if (chosen > 0)
+        vni_take_step(stepper, &worker->hidden, 1, &stepper->targets[(chosen - 1) % VNI_SETS],
+                      rate);
     give_back(worker, count, 1.0f);
 }
 
@@ -89,20 +83,18 @@ void vni_word2vec_piece(vni_worker *worker, const int32_t *kept, size_t count, f
 
     if (count < 2)
         return;
-    if (!around)
-        vni_choose_targets(stepper, kept[0], &stepper->targets[0]);
     for (size_t middle = 0; middle < count; middle++) {
         size_t radius = 1 + (size_t)((vni_draw(&stepper->draw) >> 32) * window >> 32);
         size_t first = middle > radius ? middle - radius : 0;
         size_t last = middle + radius + 1 < count ? middle + radius + 1 : count;
+        size_t soon = middle + window + VNI_AHEAD;
         if (around) {
             predict_around(worker, kept, first, last, middle, rate);
             continue;
         }
-        if (middle + 1 < count)
-            vni_choose_targets(stepper, kept[middle + 1], &stepper->targets[(middle + 1) % 2]);
-        if (middle + window + 1 < count && worker->inputs == NULL && !model->subwords.starts)
-            vni_prefetch(vni_table_row(inputs, (size_t)kept[middle + window + 1]), inputs->width);
-        predict_middle(worker, kept, first, last, middle, &stepper->targets[middle % 2], rate);
+        if (soon < count && worker->inputs == NULL && !model->subwords.starts)
+            vni_expect(stepper, vni_table_row(inputs, (size_t)kept[soon]));
+        predict_middle(worker, kept, first, last, middle,
+                       vni_next_targets(stepper, kept, count, middle), rate);
     }
 }
