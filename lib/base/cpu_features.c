@@ -30,9 +30,9 @@ static unsigned detect(void) {
     const uint32_t fma_osxsave_avx_f16c_popcnt =
         1u << 12 | 1u << 27 | 1u << 28 | 1u << 29 | 1u << 23;
     const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
-    const uint32_t vnni_vpopcntdq = 1u << 11 | 1u << 14, vbmi = 1u << 1;
+    const uint32_t vnni_vpopcntdq = 1u << 11 | 1u << 14, vbmi = 1u << 1, bf16 = 1u << 5;
     const uint64_t ymm = 0x6, zmm = 0xe6;
-    uint32_t a, b, c, d;
+    uint32_t a, b, c, d, more = 0, unused;
     uint64_t saved;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, fma_osxsave_avx_f16c_popcnt))
         return 0;
@@ -41,8 +41,10 @@ static unsigned detect(void) {
         return 0;
     if ((saved & zmm) != zmm || !has(b, f_dq_bw_vl))
         return VNI_CPU_AVX2;
+    if (a > 0) /* leaf 7 has a second part */
+        __cpuid_count(7, 1, more, b, unused, d);
     return VNI_CPU_AVX2 | VNI_CPU_AVX512 | (has(c, vnni_vpopcntdq) ? VNI_CPU_AVX512VNNI : 0) |
-           (has(c, vbmi) ? VNI_CPU_AVX512VBMI : 0);
+           (has(c, vbmi) ? VNI_CPU_AVX512VBMI : 0) | (has(more, bf16) ? VNI_CPU_AVX512BF16 : 0);
 }
 
 #elif defined(__aarch64__)

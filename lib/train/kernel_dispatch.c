@@ -7,6 +7,7 @@
 
 static const vni_train_kernels *const tables[] = {
 #if defined(__x86_64__)
+    &vni_train_bf16,
     &vni_train_avx512,
     &vni_train_avx2,
 #endif

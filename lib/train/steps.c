@@ -117,6 +117,22 @@ const vni_targets *vni_next_targets(vni_stepper *stepper, const int32_t *kept, s
     return &stepper->targets[at % VNI_SETS];
 }
 
+/* -log of the product of 1 + exp of every wrong logit of an output: one logarithm for many, before the
+ * product leaves the range. */
+static double loss_of_output(const float *logits, size_t count, int is_word) {
+    double product = 1, sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        double wrong = is_word ? -(double)logits[i] : (double)logits[i];
+        product *= 1 + exp(wrong < 30 ? wrong : 30);
+        sum += wrong > 30 ? wrong - 30 : 0;
+        if (product > 1e200) {
+            sum += log(product);
+            product = 1;
+        }
+    }
+    return sum + log(product);
+}
+
 /* Loss of the step that was just taken, a mean over its inputs and words. */
 static void sample_loss(vni_stepper *stepper, size_t input_count, const vni_targets *targets) {
     size_t stride = vni_step_stride(input_count);
@@ -124,12 +140,8 @@ static void sample_loss(vni_stepper *stepper, size_t input_count, const vni_targ
     if (stepper->loss_turn++ % LOSS_EVERY != 0)
         return;
     for (size_t j = 0; j < targets->count; j++)
-        for (size_t i = 0; i < input_count; i++) {
-            double x = (double)stepper->logits[j * stride + i];
-            double wrong = targets->labels[j] > 0 ? -x : x;
-            sum += (double)targets->weights[j] *
-                   (wrong > 30 ? wrong : log1p(exp(wrong > -30 ? wrong : -30)));
-        }
+        sum += (double)targets->weights[j] *
+               loss_of_output(stepper->logits + j * stride, input_count, targets->labels[j] > 0);
     stepper->loss_sum += sum / (double)(input_count * targets->words);
     stepper->loss_count++;
 }
@@ -147,7 +159,8 @@ void vni_take_step(vni_stepper *stepper, float *const *inputs, size_t input_coun
                      stepper->gains,
                      stepper->moves,
                      stepper->coming,
-                     stepper->coming_count};
+                     stepper->coming_count,
+                     stepper->loss_turn % LOSS_EVERY == 0};
     stepper->coming_count = 0;
     if (targets->count == 0) /* a tree of one word has nothing to decide */
         return;

@@ -6,8 +6,8 @@
 
 enum {
     VNI_PIECE = 4096, /* most words of a piece */
-    VNI_AHEAD = 2, /* steps: one fetches the rows, the next lets them arrive */
-    VNI_SETS = 4   /* of targets, more than VNI_AHEAD */
+    VNI_AHEAD = 2,    /* steps: one fetches the rows, the next lets them arrive */
+    VNI_SETS = 4      /* of targets, more than VNI_AHEAD */
 };
 
 /* What one word, or several of a document, is to be predicted against: itself and words drawn, or nodes of the
@@ -31,7 +31,7 @@ typedef struct vni_stepper {
     float *frozen;       /* (VNI_SETS, most_targets, width) copies of targets that stay; or NULL */
     size_t most_targets; /* of a set */
     uint64_t draw;
-    uint64_t *drawn; /* (negative) numbers whose cells are on their way */
+    uint64_t *drawn;      /* (negative) numbers whose cells are on their way */
     const float **coming; /* (coming_most) rows that the next step fetches for those after it */
     size_t coming_count, coming_most;
     uint64_t loss_turn, loss_count;

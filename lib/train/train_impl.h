@@ -38,11 +38,12 @@ typedef struct vni_step {
     const float *rates;    /* (output_count) */
     size_t input_count, output_count;
     size_t width;  /* a multiple of 8; rows go on with zeros to a multiple of VNI_LANES */
-    float *logits; /* scratch: (output_count, vni_step_stride); on return the step's logits */
+    float *logits; /* scratch: (output_count, vni_step_stride); on return the step's, if wanted */
     float *gains;  /* scratch of the same shape */
     float *moves;  /* scratch: (input_count, VNI_LANES) */
     const float *const *coming; /* (coming_count) rows of steps to come, to be fetched meanwhile */
     size_t coming_count;
+    int logits_wanted;
 } vni_step;
 
 /* Asks for the lines of a row that begin in [from, to). */
@@ -105,6 +106,8 @@ extern const vni_train_kernels vni_train_portable;
 #if defined(__x86_64__)
 extern const vni_train_kernels vni_train_avx2;
 extern const vni_train_kernels vni_train_avx512;
+extern const vni_train_kernels vni_train_bf16;
+void vni_bf16_step(const vni_step *step);
 #endif
 const vni_train_kernels *vni_train_chosen(void);
 /* For tests: vni_cpu_allow(mask), and choose again. Not while other threads train. */

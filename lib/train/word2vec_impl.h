@@ -27,7 +27,8 @@ struct vecna_word2vec {
     vni_shared shared;
     vni_negatives negatives;
     uint32_t *keep;
-    float *window_rates; /* (2 * window + 1) by words around, what a skip-gram's rate is multiplied with */
+    float *
+        window_rates; /* (2 * window + 1) by words around, what a skip-gram's rate is multiplied with */
     vni_huffman tree;
     vni_subwords subwords;
     vni_worker *workers; /* (threads) */

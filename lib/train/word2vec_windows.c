@@ -18,6 +18,25 @@ static size_t add_rows(vni_worker *worker, int32_t word, size_t count) {
     return count;
 }
 
+/* The input rows of the words around `middle`, into worker->rows. */
+static size_t rows_around(vni_worker *worker, const int32_t *kept, size_t first, size_t last,
+                          size_t middle) {
+    const struct vecna_word2vec *model = worker->model;
+    const vni_table *inputs = &model->shared.tables[VNI_INPUTS];
+    size_t count = 0;
+    if (model->subwords.starts != NULL || worker->inputs != NULL) {
+        for (size_t at = first; at < last; at++)
+            if (at != middle)
+                count = add_rows(worker, kept[at], count);
+        return count;
+    }
+    for (size_t at = first; at < middle; at++)
+        worker->rows[count++] = vni_table_row(inputs, (size_t)kept[at]);
+    for (size_t at = middle + 1; at < last; at++)
+        worker->rows[count++] = vni_table_row(inputs, (size_t)kept[at]);
+    return count;
+}
+
 /* The mean of the rows in worker->rows into hidden, which will be trained in their place. */
 static void take_mean(vni_worker *worker, size_t count) {
     const struct vecna_word2vec *model = worker->model;
@@ -37,10 +56,7 @@ static void give_back(vni_worker *worker, size_t count, float scale) {
 static void predict_middle(vni_worker *worker, const int32_t *kept, size_t first, size_t last,
                            size_t middle, const vni_targets *targets, float rate) {
     const vecna_word2vec_options *o = &worker->model->options;
-    size_t count = 0;
-    for (size_t at = first; at < last; at++)
-        if (at != middle)
-            count = add_rows(worker, kept[at], count);
+    size_t count = rows_around(worker, kept, first, last, middle);
     if (count == 0)
         return;
     if (o->arch == VECNA_SKIPGRAM) {
