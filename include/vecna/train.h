@@ -20,7 +20,8 @@
 extern "C" {
 #endif
 
-/* Instructions that training uses: "portable", "avx2" or "avx512". Static. */
+/* Instructions that training uses: "portable", "avx2", "avx512" or "avx512-bf16". Static. The last multiplies in
+ * bfloat16 what a skip-gram's window multiplies; sums and vectors are float32 with all of them. */
 VECNA_API const char *vecna_train_kernels(void);
 
 /* ---- looking on ------------------------------------------------------------------------------ */

@@ -1,7 +1,13 @@
 /* AVX-512 with products of bfloat16: an instruction multiplies two pairs of numbers of eight bits and adds both
- * to a float, so that a step takes half as many. Rows stay floats, and what is added to them is; only factors
- * are rounded, each product to within 2^-8 of itself, far below what drawn words scatter. A step of one
- * input, of one output or of more than six is the float kernel's. */
+ * to a float, so that a step takes half as many. Rows and sums stay floats; only factors are rounded, which puts
+ * a product off by at most 2^-7 of itself, to either side, far less than which words were drawn.
+ *
+ * Sums over a row go two inputs a register, one in each half, for a pair of them is what an output is multiplied
+ * with in the update as well: (x[i], x[i + 1]) beside each other in a lane against both gains. The other way
+ * round it is two outputs and one input. Gains are kept as both kinds of pairs.
+ *
+ * The float kernel takes what does not fit: one input, one output or more than twelve, more than 32 inputs, a
+ * row that stands twice in a pair, and steps of which the logits are wanted. */
 #include "train/train_impl.h"
 
 #include "base/base_impl.h"
@@ -46,8 +52,8 @@ KERNEL static inline __m512 fold(__m512 a, __m512 b) { /* pairs of lanes: of a, 
     return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
 }
 
-/* Gains as they are multiplied, of two inputs and four outputs: those of both inputs side by side, and those
- * of two outputs side by side, an input after the other. */
+/* Gains as they are multiplied, of two inputs and up to four outputs: for each output those of both inputs;
+ * for each input, and two outputs after two, those of both outputs (along_at). */
 typedef struct factors {
     uint32_t across[4];
     uint32_t along[4];

@@ -6,7 +6,7 @@
 KERNEL static inline __attribute__((always_inline)) void
 MOVE(float *first, float *second, const size_t outputs, const size_t columns,
      U_VECTOR (*fresh)[U_COLUMNS], const U_FACTORS (*old)[U_COLUMNS], const factors *by) {
-    U_VECTOR x[2], y[U_COLUMNS];
+    U_VECTOR x[U_COLUMNS], y[U_COLUMNS];
     U_FACTORS both[U_COLUMNS];
 #pragma GCC unroll 2
     for (size_t k = 0; k < columns; k++) {
