@@ -5,6 +5,7 @@
 #include "cli/confidence.h"
 #include "cli/fit.h"
 #include "cli/judged.h"
+#include "cli/labels.h"
 #include "cli/maps.h"
 
 #include <malloc.h>
@@ -21,7 +22,7 @@ typedef struct fit_options {
     uint64_t seed;
     const char *texts, *source_name, *target_name;
     const char *queries_source, *queries_target, *queries_texts, *qrels;
-    const char *prior, *update, *anchors;
+    const char *prior, *update, *anchors, *kinds;
     double prior_weight;
     bool json, keep_length, no_confidence, unpaired, no_statistics, small_statistics;
     input_options input;
@@ -39,6 +40,7 @@ typedef struct fit_job {
     vecna_map *map;
     vecna_anchor *anchors;
     size_t anchor_count;
+    labels kinds;
     vecna_map *leans_on; /* the prior, or the map that is updated */
     progress meter;
 } fit_job;
@@ -51,6 +53,7 @@ static void close_job(fit_job *job) {
     free(job->judgements);
     free(job->anchors);
     free(job->groups);
+    free_labels(&job->kinds);
     free_pairs(&job->both);
     unload(&job->queries_source);
     unload(&job->queries_target);
@@ -112,6 +115,26 @@ static vecna_status load_queries(fit_job *job, vecna_error *err) {
     return VECNA_OK;
 }
 
+/* A kind for each pair. Its lines are the rows of SOURCE: they are refused where rows have moved. */
+static vecna_status load_kinds(fit_job *job, vecna_error *err) {
+    const char *path = job->options->kinds;
+    const pairs *both = &job->both;
+    const size_t moved = both->source_alone + both->left_out;
+    if (moved)
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "%s names the kinds of pairs line by line, but %zu rows of %s have "
+                               "no partner%s, so rows have moved; leave them out of the files",
+                               path, moved, both->source.path,
+                               both->left_out ? " or were left out" : "");
+    vecna_status status = load_labels(path, "kind", both->source.vectors.rows, &job->kinds, err);
+    if (status == VECNA_OK && job->kinds.classes > VECNA_KINDS_MOST)
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "%s names %zu kinds of pairs: a map keeps at most %d apart; name "
+                               "rare ones alike",
+                               path, job->kinds.classes, VECNA_KINDS_MOST);
+    return status;
+}
+
 static int show_progress(void *user, const char *stage, double done) {
     fit_job *job = user;
     if (job->meter.active && seconds_now() - job->meter.started > 1)
@@ -161,6 +184,9 @@ static vecna_status fit(fit_job *job, vecna_error *err) {
     options.statistics = o->no_statistics      ? VECNA_STATISTICS_NONE
                          : o->small_statistics ? VECNA_STATISTICS_F16
                                                : VECNA_STATISTICS_F32;
+    options.kinds.of = job->kinds.of;
+    options.kinds.names = (const char *const *)job->kinds.names;
+    options.kinds.count = job->kinds.classes;
     options.seed = o->seed;
     options.resamples = o->resamples;
     options.source_name = o->source_name;
@@ -257,6 +283,8 @@ static int run_fit(fit_job *job, const char *source, const char *target) {
                             &job->both, &err);
     if (status == VECNA_OK && o->anchors)
         status = load_anchors(o->anchors, &job->both, &job->anchors, &job->anchor_count, &err);
+    if (status == VECNA_OK && o->kinds)
+        status = load_kinds(job, &err);
     if (status == VECNA_OK)
         status = load_queries(job, &err);
     if (status == VECNA_OK)
@@ -331,6 +359,9 @@ static int check_leaning(const usage *use, const fit_options *o, size_t files) {
         return usage_error(use, "--prior-weight is above 0; without --prior there is none");
     if (o->no_statistics && o->small_statistics)
         return usage_error(use, "--no-statistics leaves nothing for --small-statistics");
+    if (o->kinds && (o->prior || o->update || o->unpaired || o->no_statistics))
+        return usage_error(use, "--kinds tells pairs apart that others will lean on: it goes with "
+                                "none of --prior, --update, --unpaired and --no-statistics");
     if (o->unpaired && o->prior && o->anchors)
         return usage_error(use, "--unpaired goes with --prior or with --anchors, not with both");
     if (o->unpaired && !o->prior && o->update)
@@ -395,6 +426,9 @@ int command_fit(int argc, char **argv) {
          "a smaller map, on which nothing can lean and to which\nnothing can be added"},
         {"small-statistics", 0, OPTION_FLAG, &o.small_statistics, NULL,
          "keep them in 16 bits: good to lean on"},
+        {"kinds", 0, OPTION_TEXT, &o.kinds, "FILE",
+         "a line a pair: its kind of text (a word, or JSON with\nkind), 2 to 16 of 100 pairs or "
+         "more; who leans on the map\nmay then count the kind most like theirs more"},
         {"seed", 0, OPTION_WHOLE, &o.seed, "N", "of splits and intervals (0)"},
         {"threads", 0, OPTION_COUNT, &o.threads, "N", "(default: the CPUs allowed)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "the report as one JSON object"},

@@ -237,6 +237,18 @@ static void reason_of(const vecna_map *map, char out[VECNA_REASON_BYTES]) {
     }
 }
 
+/* What the map keeps apart. */
+static void print_kinds(const vecna_map *map, const vecna_map_info *about) {
+    for (size_t i = 0; i < about->kinds; i++) {
+        double pairs;
+        const char *name = vecna_map_kind(map, i, &pairs);
+        printf("%s%s (%s)", i == 0 ? "  kinds apart       " : ", ", name,
+               grouped((uint64_t)(pairs + 0.5)));
+    }
+    if (about->kinds)
+        puts("");
+}
+
 static int print_map(const char *path, const vecna_map *map, bool as_json) {
     vecna_map_info about = vecna_map_about(map);
     char recipe[VECNA_RECIPE_NAME_BYTES], checksum[20], reason[VECNA_REASON_BYTES];
@@ -256,6 +268,7 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
             printf("  statistics        of %s pairs, %s: --prior and --update can use it\n",
                    grouped((uint64_t)(about.statistics_rows + 0.5)),
                    about.statistics == VECNA_STATISTICS_F16 ? "16 bits" : "32 bits");
+        print_kinds(map, &about);
         printf("  expects           rows %s\n",
                about.source_normalized ? "of length 1" : "as long as those it was fitted on");
         printf("  gives             rows %s\n", about.normalized ? "of length 1" : "of any length");
@@ -280,6 +293,14 @@ static int print_map(const char *path, const vecna_map *map, bool as_json) {
     json_count(&json, "rows_fit", about.rows_fit);
     vecna_json_write_key(&json, "statistics_rows");
     vecna_json_write_f64(&json, about.statistics_rows);
+    vecna_json_write_key(&json, "kinds");
+    vecna_json_write_object_begin(&json);
+    for (size_t i = 0; i < about.kinds; i++) {
+        double pairs;
+        vecna_json_write_key(&json, vecna_map_kind(map, i, &pairs));
+        vecna_json_write_f64(&json, pairs);
+    }
+    vecna_json_write_object_end(&json);
     vecna_json_write_key(&json, "source_normalized");
     vecna_json_write_bool(&json, about.source_normalized);
     vecna_json_write_key(&json, "normalized");

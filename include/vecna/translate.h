@@ -103,6 +103,19 @@ typedef enum vecna_statistics {
     VECNA_STATISTICS_NONE = 2
 } vecna_statistics;
 
+/* Kinds of text among the pairs (verses, questions, ...), which the map then keeps apart beside the sums of
+ * all: a fit that leans on it (prior) may count one kind more than the rest. */
+enum {
+    VECNA_KINDS_MOST = 16,
+    VECNA_KIND_BYTES = 32,       /* of a name, NUL and all */
+    VECNA_KIND_PAIRS_LEAST = 100 /* of a kind, of which fewer say nothing */
+};
+typedef struct vecna_kinds_given {
+    const uint32_t *of;       /* (rows) number of a pair's kind, below count */
+    const char *const *names; /* (count) each its own */
+    size_t count;             /* up to VECNA_KINDS_MOST; 0: none are told apart */
+} vecna_kinds_given;
+
 typedef struct vecna_translate_options {
     vecna_role role;
     vecna_recipe recipe; /* method AUTO: all is chosen. Otherwise that method, and its numbers that
@@ -121,10 +134,12 @@ typedef struct vecna_translate_options {
     const vecna_map *update; /* a map to whose statistics the pairs are added, as if all had been
                                 fitted together; not beside prior. NULL none */
     vecna_statistics statistics; /* that the map keeps */
-    uint64_t seed;               /* of splits and bootstrap */
-    size_t resamples;            /* bootstrap; 0 means 2000 */
-    int no_confidence;           /* 1: a smaller map, without confidence and calibrated scores */
-    const char *source_name;     /* of the spaces, for the map and for messages; NULL means "" */
+    vecna_kinds_given kinds; /* that it keeps apart; not beside a prior or an update, whose pairs
+                                    are of no kind that is known here */
+    uint64_t seed;           /* of splits and bootstrap */
+    size_t resamples;        /* bootstrap; 0 means 2000 */
+    int no_confidence;       /* 1: a smaller map, without confidence and calibrated scores */
+    const char *source_name; /* of the spaces, for the map and for messages; NULL means "" */
     const char *target_name;
     int (*progress)(void *user, const char *stage, double done); /* NULL: silent. done 0 .. 1; a
                                                                     result other than 0 cancels */
@@ -291,6 +306,8 @@ typedef struct vecna_prior_trial {
     double gain;   /* over the weight that stands without evidence against it */
     double gain_se;
     int chosen;
+    char
+        kind[VECNA_KIND_BYTES]; /* a kind of the prior's pairs and a little of all; "": all alike */
 } vecna_prior_trial;
 enum { VECNA_PRIOR_TRIALS = 8 };
 
@@ -374,9 +391,12 @@ typedef struct vecna_map_info {
     uint64_t checksum;      /* of the tensors: names a map */
     double statistics_rows; /* behind the statistics that it keeps; 0: it keeps none */
     vecna_statistics statistics; /* and what they are kept as */
+    size_t kinds;                /* that it keeps apart; 0: none */
 } vecna_map_info;
 
 VECNA_API vecna_map_info vecna_map_about(const vecna_map *map);
+/* Name of a kind that the map keeps apart, below info.kinds, and its pairs. Owned by the map. */
+VECNA_API const char *vecna_map_kind(const vecna_map *map, size_t kind, double *pairs);
 
 /* Fingerprints of the spaces between which the map was fitted, for vecna_space_require on what it is
  * given; owned by the map. NULL when the file holds none. */

@@ -42,15 +42,24 @@ static double lambda_by_cosine(const vni_comparison *c) {
     return best ? best->recipe.lambda : 1;
 }
 
+/* The lambda of a blend: beyond these it was never better (docs/translators.md). Thousands of pairs of the
+ * very kind need less. */
+static double blend_lambda(const vni_comparison *c, double lambda) {
+    const double least = vni_prior_of_kind(&c->fit->pairs.prior) ? 0.01 : 0.1;
+    return fmin(fmax(lambda, least), 3.1622776601683795);
+}
+
 /* Try a method with its numbers: those given stay, those that are 0 range over their choices, the
  * first of which stands. When all methods are tried, those that need a decomposition of their own
  * have one turn each. */
 static vecna_status try_method(vni_comparison *c, vecna_recipe given, double lambda,
                                vecna_error *err) {
-    static const double shares[] = {0.6, 0.8, 0.4};
+    static const double shares_alone[] = {0.6, 0.8, 0.4}; /* the first stands */
+    static const double shares_of_kind[] = {0.4, 0.6, 0.8};
     static const double exponents[] = {0.5, 0.25, 0.75};
     const int automatic = c->fit->options->recipe.method == VECNA_METHOD_AUTO;
     const size_t full = c->folds[0].basis.rank < c->dim ? c->folds[0].basis.rank : c->dim;
+    const double *shares = vni_prior_of_kind(&c->fit->pairs.prior) ? shares_of_kind : shares_alone;
     vecna_status status = VECNA_OK;
     vecna_recipe recipe = given;
     recipe.lambda = given.lambda > 0 ? given.lambda : lambda;
@@ -59,9 +68,8 @@ static vecna_status try_method(vni_comparison *c, vecna_recipe given, double lam
     case VECNA_METHOD_BLEND_PLAIN:
         for (size_t i = 0; i < (given.share > 0 ? 1 : 3) && !status; i++) {
             recipe.share = given.share > 0 ? given.share : shares[i];
-            /* beyond these the blend was never better (docs/translators.md) */
             if (!(given.lambda > 0)) {
-                recipe.lambda = fmin(fmax(lambda, 0.1), 3.1622776601683795);
+                recipe.lambda = blend_lambda(c, lambda);
             }
             status = vni_choose_try(c, recipe, err);
         }
@@ -84,7 +92,7 @@ static vecna_status try_method(vni_comparison *c, vecna_recipe given, double lam
         break;
     case VECNA_METHOD_MEMORY:
         if (!(given.lambda > 0)) {
-            recipe.lambda = fmin(fmax(lambda, 0.1), 3.1622776601683795);
+            recipe.lambda = blend_lambda(c, lambda);
         }
         status = vni_choose_memories(c, recipe, err);
         break;
@@ -215,8 +223,12 @@ static vecna_status compare_all(vni_comparison *c, size_t *chosen, vecna_error *
     const int role_query = c->fit->options->role == VECNA_ROLE_QUERY;
     vecna_status status = VECNA_OK;
     double lambda = given.lambda, found = 0; /* the best centred cosine of ridge */
-    /* beside a prior a handful of own pairs chooses nothing */
-    const int decides = !c->fit->pairs.prior.statistics || c->queries >= VNI_CHOOSE_QUERIES_LEAST;
+    /* beside a prior a handful of own pairs chooses nothing; beside a kind of its pairs rows held out choose
+     * nothing, which resemble what is fitted all the more and overrate regression on it */
+    const int decides =
+        vni_prior_of_kind(&c->fit->pairs.prior)
+            ? c->from_sample
+            : !c->fit->pairs.prior.statistics || c->queries >= VNI_CHOOSE_QUERIES_LEAST;
     if (!(given.lambda > 0)) { /* the path: 1e-4 .. 1e2, half decades */
         for (int i = 0; i < VNI_CHOOSE_LAMBDAS && !status; i++) {
             vecna_recipe ridge = {.method = VECNA_METHOD_RIDGE,
@@ -274,6 +286,15 @@ int vni_recipe_is_whole(const vecna_recipe *recipe) {
     }
 }
 
+int vni_prior_of_kind(const vni_prior *prior) {
+    return prior->kinds && prior->statistics && prior->statistics != prior->whole;
+}
+
+void vni_choice_lean(const vni_choice *choice, vni_prior *prior) {
+    prior->weight = choice->prior_weight;
+    prior->statistics = choice->prior_kind ? prior->mixes[choice->prior_kind - 1] : prior->whole;
+}
+
 vecna_status vni_choose(const vni_fit *fit, vni_moments *moments, const size_t *rows, size_t count,
                         int finally, vni_choice *out, vecna_error *err) {
     const vecna_allocator *allocator = fit->pairs.allocator;
@@ -286,7 +307,7 @@ vecna_status vni_choose(const vni_fit *fit, vni_moments *moments, const size_t *
     if (prior->statistics && count < ROWS_ALONE) { /* a handful of own pairs chooses nothing */
         found.recipe = vni_choose_standing(fit->options);
         if (!(found.prior_weight > 0)) {
-            found.prior_weight = fmin(1, VNI_PRIOR_ROWS / prior->statistics->count);
+            found.prior_weight = fmin(1, VNI_PRIOR_ROWS / prior->whole->count);
         }
         *out = found;
         return VECNA_OK;
@@ -302,7 +323,7 @@ vecna_status vni_choose(const vni_fit *fit, vni_moments *moments, const size_t *
         return VECNA_OK;
     }
     vni_fit leaning = *fit;
-    leaning.pairs.prior.weight = found.prior_weight;
+    vni_choice_lean(&found, &leaning.pairs.prior);
     fit = &leaning;
     vni_comparison *c = vecna_allocate_zero(allocator, 1, sizeof *c);
     if (!c) {

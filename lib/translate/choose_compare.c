@@ -19,6 +19,7 @@ void vni_comparison_free(vni_comparison *c) {
     vecna_release(c->allocator, c->native);
     vecna_release(c->allocator, c->translated);
     vecna_release(c->allocator, c->block);
+    vecna_release(c->allocator, c->cosines);
     vecna_release(c->allocator, c->query_row);
     vecna_release(c->allocator, c->asked);
     vecna_release(c->allocator, c->truth);
@@ -191,14 +192,15 @@ static vecna_status ask_native(vni_comparison *c, vecna_error *err) {
     c->native = vecna_allocate(a, c->count * dim, sizeof(float));
     c->translated = vecna_allocate(a, c->count * dim, sizeof(float));
     c->block = vecna_allocate(a, rank * dim, sizeof(double));
+    c->cosines = vecna_allocate(a, c->count, sizeof(double));
     c->query_row = vecna_allocate(a, c->queries, sizeof(size_t));
     c->asked = vecna_allocate(a, c->queries * dim, sizeof(float));
     c->truth = vecna_allocate(a, c->queries * c->depth, sizeof(int64_t));
     c->own = vecna_allocate(a, c->queries, sizeof(int64_t));
     c->lists = vecna_allocate(a, c->queries * c->list_depth, sizeof(int64_t));
     c->scores = vecna_allocate(a, (size_t)VNI_CHOOSE_CANDIDATES * c->queries, sizeof(double));
-    if (!c->native || !c->translated || !c->block || !c->query_row || !c->asked || !c->truth ||
-        !c->own || !c->lists || !c->scores) {
+    if (!c->native || !c->translated || !c->block || !c->cosines || !c->query_row || !c->asked ||
+        !c->truth || !c->own || !c->lists || !c->scores) {
         return vecna_error_set(err, status, -1, "no memory to compare on %zu rows", c->count);
     }
     vecna_matrix native = vecna_matrix_dense(c->native, c->count, dim);
@@ -285,10 +287,9 @@ static double score_list(const vni_comparison *c, size_t query) {
     return ideal > 0 ? (gain / ideal + reciprocal) / 2 : reciprocal;
 }
 
-/* Mean cosine of translated to native rows; about the native mean when `centred`. */
-double vni_comparison_cosine(const vni_comparison *c, int centred) {
+/* Cosine of every translated row to the native one; about the native mean when `centred`. */
+void vni_comparison_cosines(const vni_comparison *c, int centred, double *out) {
     const size_t dim = c->dim;
-    double total = 0;
     double *mean = c->block; /* free here, and dim long at least */
     memset(mean, 0, dim * sizeof *mean);
     for (size_t i = 0; i < c->count && centred; i++) {
@@ -305,7 +306,15 @@ double vni_comparison_cosine(const vni_comparison *c, int centred) {
             aa += x * x;
             bb += y * y;
         }
-        total += aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+        out[i] = aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+    }
+}
+
+double vni_comparison_cosine(const vni_comparison *c, int centred) {
+    double total = 0;
+    vni_comparison_cosines(c, centred, c->cosines);
+    for (size_t i = 0; i < c->count; i++) {
+        total += c->cosines[i];
     }
     return total / (double)c->count;
 }

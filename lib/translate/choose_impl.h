@@ -15,9 +15,6 @@ enum {
     VNI_CHOOSE_LAMBDAS = 13
 };
 
-/* A prior's pairs beside own ones: what stands, as a total of rows. */
-#define VNI_PRIOR_ROWS 4000.0
-
 /* One held-out fold. */
 typedef struct vni_held {
     vni_basis basis;
@@ -46,6 +43,7 @@ typedef struct vni_comparison {
     float *native;     /* (count, dim) */
     float *translated; /* (count, dim) */
     double *block;     /* (largest rank, dim) */
+    double *cosines;   /* (count) */
     size_t queries;
     size_t *query_row; /* (queries) compared row of a query; own row */
     float *asked;      /* (queries, dim) native or translated queries */
@@ -72,6 +70,8 @@ typedef struct vni_evidence {
 VECNA_CHECK vecna_status vni_comparison_new(vni_comparison *c, vni_moments *moments,
                                             const size_t *rows, size_t count, vecna_error *err);
 void vni_comparison_free(vni_comparison *c);
+/* Cosines (count) of the rows as they are translated now to native ones, as below. */
+void vni_comparison_cosines(const vni_comparison *c, int centred, double *out);
 /* Mean cosine of the rows as they are translated now to native ones; about the native mean when
  * `centred`. */
 double vni_comparison_cosine(const vni_comparison *c, int centred);

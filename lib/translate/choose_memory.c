@@ -12,7 +12,8 @@
 
 enum {
     NEIGHBOURS = 24,
-    ROWS_TO_REMEMBER = 400 /* `auto` remembers no fewer: a share of them is compared */
+    ROWS_TO_REMEMBER = 400, /* `auto` remembers no fewer: a share of them is compared */
+    ROWS_BESIDE_KIND = 2000 /* the same where a kind of a prior's pairs knows more than they do */
 };
 
 /* Shares of the base, temperatures and corrections that are tried together; the first stand. */
@@ -27,7 +28,7 @@ int vni_choose_remembers(const vni_fit *fit, size_t rows) {
     const vecna_translate_options *o = fit->options;
     return o->recipe.method == VECNA_METHOD_MEMORY ||
            (o->recipe.method == VECNA_METHOD_AUTO && o->role == VECNA_ROLE_DOCUMENT &&
-            rows >= ROWS_TO_REMEMBER);
+            rows >= (vni_prior_of_kind(&fit->pairs.prior) ? ROWS_BESIDE_KIND : ROWS_TO_REMEMBER));
 }
 
 void vni_choose_forget(vni_comparison *c, vni_held *h) {

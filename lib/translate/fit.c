@@ -81,6 +81,10 @@ static vecna_status keep_statistics(const vni_fitting *f, const vni_moments *sum
     if (!status && prior->statistics) {
         vni_statistics_join(map->statistics, prior->statistics, prior->weight, prior->one_mean);
     }
+    if (!status && f->options.kinds.count) {
+        status = vni_kinds_of(&f->fit.pairs, &f->options.kinds, f->split.order, f->row_count,
+                              &map->kinds, err);
+    }
     return !status && f->options.statistics == VECNA_STATISTICS_F16
                ? vni_statistics_halve(map->statistics, map->allocator, err)
                : status;
@@ -109,7 +113,7 @@ static vecna_status deliver(vni_fitting *f, vecna_map **out, vecna_error *err) {
     if (f->folds > 1) {
         vni_choice_free(&f->choice);
         status = vni_choose(&f->fit, sums, f->split.order, f->row_count, 1, &f->choice, err);
-        f->fit.pairs.prior.weight = f->choice.prior_weight;
+        vni_choice_lean(&f->choice, &f->fit.pairs.prior);
     }
     status = status ? status
                     : vni_basis_new(sums, pairs, f->split.order, f->row_count,
@@ -195,6 +199,9 @@ static void free_fitting(vni_fitting *f) {
     vecna_judgements_free(f->judgements);
     vni_split_free(&f->split);
     vni_kept_free(f->kept, f->allocator);
+    for (size_t i = 0; i < VECNA_KINDS_MOST; i++) {
+        vni_statistics_free(f->mixes[i], f->allocator);
+    }
     vni_moments_free(&f->moments);
     vni_choice_free(&f->choice);
 }
@@ -215,6 +222,7 @@ vecna_status vecna_translate_fit(vecna_view source, vecna_view target,
     f.fit.options = &f.options;
     vecna_status status = vni_fit_take_rows(&f, source, target, err);
     status = status ? status : vni_fit_take_prior(&f, err);
+    status = status ? status : vni_fit_check_kinds(&f, err);
     status = status ? status : vni_fit_find_known(&f, err);
     status = status ? status : vni_progress(&f.fit, "grouping", 0, err);
     status = status ? status : vni_fit_arrange(&f, err);

@@ -324,7 +324,7 @@ vecna_status vni_fit_fold(vni_fitting *f, size_t fold, vecna_error *err) {
     vni_moments *sums = moments.memory ? &moments : NULL;
     status =
         status ? status : vni_choose(&f->fit, sums, train, trained, f->folds == 1, &f->choice, err);
-    f->fit.pairs.prior.weight = f->choice.prior_weight;
+    vni_choice_lean(&f->choice, &f->fit.pairs.prior);
     if (!status && sums && sums->count == 0) { /* nothing was to be chosen */
         status = vni_moments_add_rows(sums, pairs, train, trained, err);
     }

@@ -45,6 +45,7 @@ typedef struct vni_fitting {
     vecna_judgements *judgements;
     vni_choice choice;
     vecna_report report;
+    vni_statistics *mixes[VECNA_KINDS_MOST]; /* of the prior's kinds, or NULL */
 } vni_fitting;
 
 /* fit_rows.c: steps 1 and 2. Check and copy the rows; group them, set judged rows aside, share the
@@ -54,6 +55,8 @@ VECNA_CHECK vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, ve
 /* The statistics of the map that the options name as prior or to be updated; does it go with the
  * rows? */
 VECNA_CHECK vecna_status vni_fit_take_prior(vni_fitting *f, vecna_error *err);
+/* Are the kinds that the options tell apart kinds of these rows? */
+VECNA_CHECK vecna_status vni_fit_check_kinds(const vni_fitting *f, vecna_error *err);
 /* fit_known.c: how many of the new pairs the map that is updated has already, for the report. */
 VECNA_CHECK vecna_status vni_fit_find_known(vni_fitting *f, vecna_error *err);
 VECNA_CHECK vecna_status vni_fit_arrange(vni_fitting *f, vecna_error *err);

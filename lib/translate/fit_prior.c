@@ -37,6 +37,17 @@ static vecna_status check_prior(const vni_fitting *f, const vecna_map *map, cons
     return status;
 }
 
+/* Sums in which each of the map's kinds counts more. */
+static vecna_status take_kinds(vni_fitting *f, const vecna_map *map, vecna_error *err) {
+    vecna_status status = VECNA_OK;
+    for (size_t i = 0; i < map->kinds->count && !status; i++) {
+        status = vni_kinds_mix(map->kinds, i, map->statistics, f->allocator, &f->mixes[i], err);
+    }
+    f->fit.pairs.prior.kinds = map->kinds;
+    f->fit.pairs.prior.mixes = f->mixes;
+    return status;
+}
+
 vecna_status vni_fit_take_prior(vni_fitting *f, vecna_error *err) {
     vecna_translate_options *o = &f->options;
     const vecna_map *map = o->update ? o->update : o->prior;
@@ -69,6 +80,43 @@ vecna_status vni_fit_take_prior(vni_fitting *f, vecna_error *err) {
                 .method = VECNA_METHOD_BLEND, .lambda = o->recipe.lambda, .share = o->recipe.share};
         }
     }
-    f->fit.pairs.prior = (vni_prior){map->statistics, 1, o->update != NULL};
+    f->fit.pairs.prior = (vni_prior){.statistics = map->statistics,
+                                     .weight = 1,
+                                     .one_mean = o->update != NULL,
+                                     .whole = map->statistics};
+    return o->update || !map->kinds || o->prior_weight > 0 ? VECNA_OK : take_kinds(f, map, err);
+}
+
+vecna_status vni_fit_check_kinds(const vni_fitting *f, vecna_error *err) {
+    const vecna_translate_options *o = &f->options;
+    const vecna_kinds_given *given = &o->kinds;
+    if (given->count == 0) {
+        return VECNA_OK;
+    }
+    if (given->count > VECNA_KINDS_MOST) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "%zu kinds of pairs: a map keeps at most %d apart", given->count,
+                               VECNA_KINDS_MOST);
+    }
+    if (o->prior || o->update || o->statistics == VECNA_STATISTICS_NONE) {
+        return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                               "kinds of pairs beside a prior, an update or without statistics: "
+                               "they are parts of a map's own sums");
+    }
+    for (size_t i = 0; i < given->count; i++) {
+        const size_t bytes = strlen(given->names[i]);
+        if (bytes == 0 || bytes >= VECNA_KIND_BYTES) {
+            return vecna_error_set(err, VECNA_ERR_ARGUMENT, -1,
+                                   "kind %zu is named \"%.40s\": a name has 1 to %d bytes", i,
+                                   given->names[i], VECNA_KIND_BYTES - 1);
+        }
+    }
+    for (size_t i = 0; i < f->fit.pairs.source.rows; i++) {
+        if (given->of[i] >= given->count) {
+            return vecna_error_set(err, VECNA_ERR_ARGUMENT, (int64_t)i,
+                                   "pair %zu is of kind %u, of %zu that are named", i, given->of[i],
+                                   given->count);
+        }
+    }
     return VECNA_OK;
 }

@@ -192,7 +192,7 @@ vecna_status vni_fit_take_rows(vni_fitting *f, vecna_view source, vecna_view tar
                                f->centres + source.dim,
                                f->options.pool,
                                f->allocator,
-                               {NULL, 0, 0},
+                               {0},
                                source.rows,
                                NULL};
     vecna_linalg_sum_add(f->fit.pairs.source, f->centres);

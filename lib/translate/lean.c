@@ -198,8 +198,15 @@ vecna_status vecna_translate_prior(const vecna_map *prior, vecna_view source, ve
         goto done;
     }
     none.count = 1; /* one row at the means: no sums of its own */
-    vni_pairs pairs = {{NULL, 0, p, p}, {NULL, 0, q, q},           means, means + p, o->pool,
-                       o->allocator,    {prior->statistics, 1, 0}, 0,     NULL};
+    vni_pairs pairs = {{NULL, 0, p, p},
+                       {NULL, 0, q, q},
+                       means,
+                       means + p,
+                       o->pool,
+                       o->allocator,
+                       {.statistics = prior->statistics, .weight = 1},
+                       0,
+                       NULL};
     vecna_recipe recipe = recipe_of(prior, o);
     status = vni_basis_new(&none, &pairs, NULL, (size_t)prior->statistics->count,
                            vni_recipe_rotates(&recipe), &basis, err);

@@ -2,6 +2,7 @@
 #include "base/base_impl.h"
 #include "translate/map_file_impl.h"
 
+#include <assert.h>
 #include <string.h>
 
 vecna_status vni_map_new(size_t source_dim, size_t target_dim, const char *source_name,
@@ -94,8 +95,15 @@ vecna_map_info vecna_map_about(const vecna_map *map) {
         .statistics = !map->statistics        ? VECNA_STATISTICS_NONE
                       : map->statistics->half ? VECNA_STATISTICS_F16
                                               : VECNA_STATISTICS_F32,
+        .kinds = map->kinds ? map->kinds->count : 0,
     };
     return info;
+}
+
+const char *vecna_map_kind(const vecna_map *map, size_t kind, double *pairs) {
+    assert(map->kinds && kind < map->kinds->count);
+    *pairs = map->kinds->numbers[3 * kind];
+    return map->kinds->names[kind];
 }
 
 const vecna_space *vecna_map_source_space(const vecna_map *map) {

@@ -104,6 +104,7 @@ typedef struct vni_map_section {
 
 extern const vni_map_section vni_map_spaces;     /* map_spaces.c: fingerprints of both spaces */
 extern const vni_map_section vni_map_statistics; /* map_statistics.c: sums over the pairs */
+extern const vni_map_section vni_map_kinds;      /* map_kinds.c: of these pairs, apart */
 extern const vni_map_section vni_map_held;       /* map_held.c: held rows, confidence, scores */
 extern const vni_map_section vni_map_memory;     /* map_memory.c: pairs that correct their near */
 

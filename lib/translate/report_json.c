@@ -118,6 +118,12 @@ static void put_prior(vecna_json_writer *w, const vecna_report *report) {
     if (report->updated) {
         put_number(w, "known_rows", report->known_rows);
     }
+    for (size_t i = 0; i < report->prior_trial_count; i++) {
+        if (report->prior_trials[i].chosen && report->prior_trials[i].kind[0]) {
+            vecna_json_write_key(w, "kind");
+            vecna_json_write_string(w, report->prior_trials[i].kind);
+        }
+    }
     vecna_json_write_key(w, "weights");
     vecna_json_write_array_begin(w);
     for (size_t i = 0; i < report->prior_trial_count; i++) {
@@ -128,6 +134,10 @@ static void put_prior(vecna_json_writer *w, const vecna_report *report) {
             vecna_json_write_string(w, "prior alone");
         } else {
             vecna_json_write_f64(w, one->weight);
+        }
+        if (one->kind[0]) {
+            vecna_json_write_key(w, "kind");
+            vecna_json_write_string(w, one->kind);
         }
         put_number(w, "score", one->score);
         put_number(w, "gain", one->gain);

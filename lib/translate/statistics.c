@@ -80,7 +80,7 @@ static double greater(double most, double value) {
     return fabs(value) > most ? fabs(value) : most;
 }
 
-static void take_sums(vni_statistics *s, const vni_moments *m) {
+void vni_statistics_take(vni_statistics *s, const vni_moments *m) {
     const size_t p = s->source_dim, q = s->target_dim;
     double square = 0, cross = 0;
     for (size_t i = 0; i < p; i++) { /* no product is above the greatest square */
@@ -127,7 +127,7 @@ vecna_status vni_statistics_of(const vni_pairs *pairs, const vni_moments *moment
         s->target_energy -= moments->sum_target[j] * moments->sum_target[j] / s->count;
     }
     s->target_energy = s->target_energy > 0 ? s->target_energy : 0;
-    take_sums(s, moments);
+    vni_statistics_take(s, moments);
     *out = s;
 done:
     vni_moments_free(&own);

@@ -35,6 +35,7 @@ struct vecna_map {
     vecna_verdict verdict;
     unsigned reasons;
     struct vni_statistics *statistics; /* of the pairs behind it; NULL none */
+    struct vni_kinds *kinds;           /* of these pairs, not without statistics; NULL none */
     vecna_space *source_space;         /* fingerprints; NULL none */
     vecna_space *target_space;
     struct vni_held *held;     /* what confidence and scores are told from; NULL none */
@@ -120,11 +121,31 @@ typedef struct vni_statistics {
     double square_scale, cross_scale; /* the greatest sum of each; what is kept is a share of it */
 } vni_statistics;
 
+/* Pairs that a prior may count for, together: more would drown what own ones say. */
+#define VNI_PRIOR_ROWS 4000.0
+#define VNI_KIND_ROWS 384 /* directions that are kept of a kind: measured, docs/translators.md */
+
+/* What a map keeps of each kind of its pairs beside the sums of all (prior_kinds.c). One allocation. */
+typedef struct vni_kinds {
+    size_t count, rows;
+    size_t source_dim, target_dim;
+    char names[VECNA_KINDS_MOST][VECNA_KIND_BYTES];
+    double *numbers; /* (count, 3) pairs, energy of the targets about their mean, rows below */
+    float *means;    /* (count, source dim + target dim) */
+    float *scales;   /* (2, rows) of source and of target rows */
+    int8_t *source; /* (rows, source dim) kind by kind; times their scales, pairs about the means */
+    int8_t
+        *target; /* (rows, target dim)   whose products are nearly those of all pairs of the kind */
+} vni_kinds;
+
 /* Sums of other pairs that a fit leans on (prior.c). */
 typedef struct vni_prior {
     const vni_statistics *statistics; /* NULL: none */
     double weight;                    /* of one of its pairs; an own pair weighs 1 */
     int one_mean; /* 1: both are of one kind, an update; 0: own means, shrunk towards its means */
+    const vni_statistics *whole;  /* what statistics are when no kind was chosen */
+    const vni_kinds *kinds;       /* that could be chosen, or NULL */
+    vni_statistics *const *mixes; /* (kinds) statistics in which a kind counts more */
 } vni_prior;
 
 /* Of an update's pairs: one in twenty, which were fitted, move a figure by less than its interval. */
@@ -175,6 +196,8 @@ VECNA_CHECK vecna_status vni_statistics_copy(const vni_statistics *from,
 VECNA_CHECK vecna_status vni_statistics_of(const vni_pairs *pairs, const vni_moments *moments,
                                            const size_t *rows, size_t count, vni_statistics **out,
                                            vecna_error *err);
+/* The sums of moments that are about the mean or know how far it is; count, means and energy stay. */
+void vni_statistics_take(vni_statistics *statistics, const vni_moments *moments);
 /* square (p, p) and cross (p, q) += weight * the sums. */
 void vni_statistics_add(const vni_statistics *statistics, double weight, double *square,
                         double *cross);
@@ -185,6 +208,19 @@ void vni_statistics_join(vni_statistics *statistics, const vni_statistics *other
 /* Round the sums to what 16 bits hold, and keep these. */
 VECNA_CHECK vecna_status vni_statistics_halve(vni_statistics *statistics,
                                               const vecna_allocator *allocator, vecna_error *err);
+
+VECNA_CHECK vecna_status vni_kinds_new(size_t count, size_t rows, size_t source_dim,
+                                       size_t target_dim, const vecna_allocator *allocator,
+                                       vni_kinds **out, vecna_error *err);
+void vni_kinds_free(vni_kinds *kinds, const vecna_allocator *allocator);
+/* Of the listed pairs, by the kinds that were given for all. */
+VECNA_CHECK vecna_status vni_kinds_of(const vni_pairs *pairs, const vecna_kinds_given *given,
+                                      const size_t *rows, size_t count, vni_kinds **out,
+                                      vecna_error *err);
+/* One kind, its pairs as they are, and a little of all; about the kind's means. */
+VECNA_CHECK vecna_status vni_kinds_mix(const vni_kinds *kinds, size_t kind,
+                                       const vni_statistics *all, const vecna_allocator *allocator,
+                                       vni_statistics **out, vecna_error *err);
 
 /* What pairs->prior does to sums about the pairs' own means; m are the pairs' moments. */
 void vni_prior_add(const vni_pairs *pairs, const vni_moments *m, double *square, double *cross);
@@ -320,11 +356,16 @@ typedef struct vni_choice {
     size_t rows; /* on which they were compared */
     size_t folds;
     double prior_weight; /* chosen, or the one given */
+    size_t prior_kind;   /* chosen, counted from 1; 0: none */
     vecna_prior_trial trials[VECNA_PRIOR_TRIALS];
     size_t trial_count;
     vni_basis basis; /* with one fold: of the rows beside it; rank 0 otherwise */
 } vni_choice;
 
+/* 1 when it is pairs of one kind that stand behind the own ones. */
+int vni_prior_of_kind(const vni_prior *prior);
+/* Let a prior be what was chosen. */
+void vni_choice_lean(const vni_choice *choice, vni_prior *prior);
 /* Choose a recipe on the listed rows by cross-fitting; moments are theirs, or NULL where rows are
  * fewer than dims. finally: for the map that is delivered, at more expense. */
 VECNA_CHECK vecna_status vni_choose(const vni_fit *fit, vni_moments *moments, const size_t *rows,
