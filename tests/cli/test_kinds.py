@@ -94,3 +94,15 @@ def test_mistakes(vecna, prior, tmp_path):
     assert "few.txt" in vecna("fit", *both, *out, "--kinds", tmp_path / "few.txt", status=1).err
     (tmp_path / "rare.txt").write_text("verses\n" * 990 + "rare\n" * 10)
     assert '"rare" has 10 pairs' in vecna("fit", *both, *out, "--kinds", tmp_path / "rare.txt", status=1).err
+
+
+@pytest.mark.parametrize("was, now, words", [
+    (b'"kinds_count":"2"', b'"kinds_count":"3"', "kinds"),
+    (b'"kinds_count":"2"', b'"kinds_count":"0"', "kinds"),
+    (b'"kinds_name_1"', b'"kinds_name_7"', "changed or damaged"),
+    (b'"kinds.target"', b'"kinds.tarpet"', "changed or damaged")])
+def test_a_map_whose_kinds_are_damaged_is_refused(vecna, prior, tmp_path, was, now, words):
+    whole = (prior / "prior.vecna").read_bytes()
+    assert was in whole
+    (tmp_path / "bad.vecna").write_bytes(whole.replace(was, now, 1))
+    assert words in vecna("inspect", tmp_path / "bad.vecna", status=1).err
