@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -84,10 +85,14 @@ int main(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
     char help[] = "--help";
     char *asked_help[] = {argc > 2 ? argv[2] : NULL, help, NULL};
+    const char *cpu = getenv("VECNA_CPU");
     const command *asked;
+    vecna_error err;
     int status;
 
     catch_interrupts();
+    if (cpu && *cpu && vecna_cpu_limit(cpu, &err) != VECNA_OK)
+        return fail_text("VECNA_CPU: %s", err.message);
     if (strcmp(verb, "help") == 0 && argc > 2 && argv[2][0] != '-') {
         asked = find_command(argv[2]);
         if (asked && argc > 3) { /* vecna help train word2vec */

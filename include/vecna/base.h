@@ -225,6 +225,15 @@ VECNA_API double vecna_random_normal(vecna_random *random);
 /* Fisher-Yates over count indices. */
 VECNA_API void vecna_random_shuffle(vecna_random *random, size_t *indices, size_t count);
 
+/* ---- instructions -------------------------------------------------------------------------- */
+
+/* The most that vecna's own kernels may use of the processor: "portable" (plain C), "avx2" (with FMA),
+ * "avx512" (F, BW, VL, DQ) or "all", which is how it starts. Kernels round differently, so that a
+ * training has the same bits on two processors where both are held to what both have; what a processor
+ * lacks is not used whatever the limit. BLAS chooses for itself. Not while other threads compute.
+ * Errors: VECNA_ERR_ARGUMENT for another name. Since 0.2. */
+VECNA_API vecna_status vecna_cpu_limit(const char *most, vecna_error *err);
+
 /* ---- threads ------------------------------------------------------------------------------- */
 
 /* CPUs that this process may really use: affinity mask and cgroup quota (v1, v2), at least 1. */

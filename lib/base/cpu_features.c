@@ -71,6 +71,24 @@ unsigned vni_cpu_features(void) {
     return found & ~DETECTED & atomic_load_explicit(&allowed, memory_order_relaxed);
 }
 
+vecna_status vecna_cpu_limit(const char *most, vecna_error *err) {
+    static const struct {
+        const char *name;
+        unsigned mask;
+    } limits[] = {{"portable", 0},
+                  {"avx2", VNI_CPU_AVX2},
+                  {"avx512", VNI_CPU_AVX2 | VNI_CPU_AVX512},
+                  {"all", ~0u}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (strcmp(most, limits[i].name) == 0) {
+            vni_cpu_allow(limits[i].mask);
+            return VECNA_OK;
+        }
+    return vecna_error_set(
+        err, VECNA_ERR_ARGUMENT, -1,
+        "instructions \"%.40s\" are not known: say portable, avx2, avx512 or all", most);
+}
+
 void vni_cpu_allow(unsigned mask) {
     atomic_store_explicit(&allowed, mask, memory_order_relaxed);
 }

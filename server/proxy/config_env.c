@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Read by other commands, and by the tests. */
-static const char *const others[] = {"VECNA_MAPS", "VECNA_UPSTREAM_KEY", "VECNA_LONG"};
+static const char *const others[] = {"VECNA_CPU", "VECNA_MAPS", "VECNA_UPSTREAM_KEY", "VECNA_LONG"};
 
 const char *vni_environment_value(const vni_environment *in, const char *name, size_t bytes) {
     const char *value = NULL;

@@ -76,6 +76,19 @@ def test_every_word_of_every_epoch(vecna, text, tmp_path, threads):
     assert first == (tmp_path / "again.bin").read_bytes()
 
 
+def test_instructions_can_be_held_to_a_limit(vecna, text, tmp_path):
+    kernels = {}
+    for limit in ("portable", "avx2", "avx512", "all", ""):
+        got = vecna("train", "word2vec", text, "-o", tmp_path / f"{limit}.bin", *SMALL, "--json", env={"VECNA_CPU": limit}).json()
+        kernels[limit] = got["kernels"]
+        words, vectors = read_word2vec(tmp_path / f"{limit}.bin")
+        assert same_topic(words, vectors) > 0.95
+    assert kernels["portable"] == "portable" and kernels[""] == kernels["all"]
+    assert kernels["avx2"] in ("portable", "avx2") and kernels["avx512"] in ("portable", "avx2", "avx512")
+    refused = vecna("version", env={"VECNA_CPU": "sse9"}, status=1)
+    assert 'VECNA_CPU: instructions "sse9" are not known: say portable, avx2, avx512 or all' in refused.err
+
+
 def test_formats_hold_the_same(vecna, text, tmp_path):
     for name in ("v.bin", "v.txt", "v.npy", "v.safetensors"):
         vecna("train", "word2vec", text, "-o", tmp_path / name, *SMALL)

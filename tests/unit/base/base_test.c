@@ -85,6 +85,19 @@ static void quotas_are_read(void **state) {
     assert_true(vecna_cpus_allowed() >= 1);
 }
 
+static void instructions_are_held_to_a_limit(void **state) {
+    vecna_error err;
+    (void)state;
+    assert_int_equal(vecna_cpu_limit("portable", &err), VECNA_OK);
+    assert_int_equal(vni_cpu_features(), 0);
+    assert_int_equal(vecna_cpu_limit("avx2", &err), VECNA_OK);
+    assert_int_equal(vni_cpu_features() & ~(unsigned)VNI_CPU_AVX2, 0);
+    assert_int_equal(vecna_cpu_limit("sse9", &err), VECNA_ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "sse9"));
+    assert_int_equal(vni_cpu_features() & ~(unsigned)VNI_CPU_AVX2, 0); /* as it was */
+    assert_int_equal(vecna_cpu_limit("all", &err), VECNA_OK);
+}
+
 typedef struct visits {
     unsigned char *seen;
     vecna_pool *pool;
@@ -156,6 +169,7 @@ int main(void) {
         cmocka_unit_test(sizes_are_checked),
         cmocka_unit_test(dtypes_have_sizes),
         cmocka_unit_test(quotas_are_read),
+        cmocka_unit_test(instructions_are_held_to_a_limit),
         cmocka_unit_test(pool_visits_each_item_once),
         cmocka_unit_test(pool_survives_failing_memory),
     };
