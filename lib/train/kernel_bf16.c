@@ -227,6 +227,7 @@ static inline size_t along_at(size_t outputs, size_t j, size_t input) {
     return outputs - j / 4 * 4 < 3 ? input : 2 * input + j / 2 % 2;
 }
 
+#define MOVE_INPUT half_move_input
 #define MOVE half_move
 #define UPDATE half_update
 #define U_VECTOR __m256
@@ -241,6 +242,7 @@ static inline size_t along_at(size_t outputs, size_t j, size_t input) {
 #define U_BROADCAST half_broadcast
 #include "train/kernel_bf16_update.h"
 
+#define MOVE_INPUT move_input
 #define MOVE move
 #define UPDATE update
 #define U_VECTOR __m512

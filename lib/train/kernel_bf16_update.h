@@ -1,6 +1,22 @@
 /* For kernel_bf16.c, which includes it once for whole vectors and once for the half one that a row may end
- * with: MOVE and UPDATE are the functions' names, U_VECTOR holds U_LANES floats and U_FACTORS twice as many
+ * with: MOVE_INPUT, MOVE and UPDATE are the functions' names, U_VECTOR holds U_LANES floats and U_FACTORS twice as many
  * numbers of 16 bits, U_COLUMNS are the most columns and U_* the instructions. */
+
+/* What the outputs move one of a pair's inputs, 0 or 1, which is at `row` and loaded as x. */
+KERNEL static inline __attribute__((always_inline)) void
+MOVE_INPUT(float *row, U_VECTOR *x, const size_t input, const size_t outputs, const size_t columns,
+           const U_FACTORS (*old)[U_COLUMNS], const factors *by) {
+#pragma GCC unroll 6
+    for (size_t j = 0; j < outputs; j += 2) {
+        U_FACTORS g = U_BROADCAST(&by[j / 4].along[along_at(outputs, j, input)]);
+#pragma GCC unroll 2
+        for (size_t k = 0; k < columns; k++)
+            x[k] = U_PRODUCTS(x[k], old[j / 2][k], g);
+    }
+#pragma GCC unroll 2
+    for (size_t k = 0; k < columns; k++)
+        U_STORE(row + k * U_LANES, x[k]);
+}
 
 /* What two inputs, or one, move in a column and are moved themselves. */
 KERNEL static inline __attribute__((always_inline)) void
@@ -21,28 +37,9 @@ MOVE(float *first, float *second, const size_t outputs, const size_t columns,
         for (size_t k = 0; k < columns; k++)
             fresh[j][k] = U_PRODUCTS(fresh[j][k], both[k], g);
     }
-#pragma GCC unroll 6
-    for (size_t j = 0; j < outputs; j += 2) {
-        U_FACTORS g = U_BROADCAST(&by[j / 4].along[along_at(outputs, j, 0)]);
-#pragma GCC unroll 2
-        for (size_t k = 0; k < columns; k++)
-            x[k] = U_PRODUCTS(x[k], old[j / 2][k], g);
-    }
-#pragma GCC unroll 2
-    for (size_t k = 0; k < columns; k++)
-        U_STORE(first + k * U_LANES, x[k]);
-    if (second == NULL)
-        return;
-#pragma GCC unroll 6
-    for (size_t j = 0; j < outputs; j += 2) {
-        U_FACTORS g = U_BROADCAST(&by[j / 4].along[along_at(outputs, j, 1)]);
-#pragma GCC unroll 2
-        for (size_t k = 0; k < columns; k++)
-            y[k] = U_PRODUCTS(y[k], old[j / 2][k], g);
-    }
-#pragma GCC unroll 2
-    for (size_t k = 0; k < columns; k++)
-        U_STORE(second + k * U_LANES, y[k]);
+    MOVE_INPUT(first, x, 0, outputs, columns, old, by);
+    if (second)
+        MOVE_INPUT(second, y, 1, outputs, columns, old, by);
 }
 
 KERNEL static inline __attribute__((always_inline)) void UPDATE(const vni_step *step,
@@ -79,6 +76,7 @@ KERNEL static inline __attribute__((always_inline)) void UPDATE(const vni_step *
             U_STORE(out[j] + k * U_LANES, fresh[j][k]);
 }
 
+#undef MOVE_INPUT
 #undef MOVE
 #undef UPDATE
 #undef U_VECTOR
