@@ -28,7 +28,8 @@ enum {
     VNI_CPU_AVX512VNNI = 4, /* AVX-512 VNNI and VPOPCNTDQ, and all of the above */
     VNI_CPU_NEON = 8,
     VNI_CPU_AVX512VBMI = 16, /* AVX-512 VBMI, and AVX-512 F, BW, VL, DQ */
-    VNI_CPU_AVX512BF16 = 32  /* AVX-512 BF16, and AVX-512 F, BW, VL, DQ */
+    VNI_CPU_AVX512BF16 = 32, /* AVX-512 BF16, and AVX-512 F, BW, VL, DQ */
+    VNI_CPU_FASTBF16 = 64    /* the above, as many instructions a cycle as of floats */
 };
 
 /* What may be used: what the machine has, cut down to the mask. */

@@ -80,8 +80,9 @@ KERNEL static inline __m512 avx512_two(const float *numbers) {
 const vni_train_kernels vni_train_avx512 = {"avx512",      VNI_CPU_AVX512, avx512_step, avx512_sum,
                                             avx512_spread, avx512_gather,  avx512_glove};
 /* The same but for the step. */
-const vni_train_kernels vni_train_bf16 = {"avx512-bf16", VNI_CPU_AVX512 | VNI_CPU_AVX512BF16,
-                                          vni_bf16_step, avx512_sum,
-                                          avx512_spread, avx512_gather,
-                                          avx512_glove};
+const vni_train_kernels vni_train_bf16 = {
+    "avx512-bf16", VNI_CPU_AVX512 | VNI_CPU_AVX512BF16 | VNI_CPU_FASTBF16,
+    vni_bf16_step, avx512_sum,
+    avx512_spread, avx512_gather,
+    avx512_glove};
 #endif

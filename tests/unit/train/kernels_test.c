@@ -26,8 +26,10 @@ static const vni_train_kernels *const tables[] = {
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
+/* Fast or not. */
 static int usable(const vni_train_kernels *table) {
-    return (table->needs & vni_cpu_features()) == table->needs;
+    unsigned needs = table->needs & ~(unsigned)VNI_CPU_FASTBF16;
+    return (needs & vni_cpu_features()) == needs;
 }
 
 static float draw(uint64_t *state) {
