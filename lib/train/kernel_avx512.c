@@ -42,12 +42,10 @@
 #define EIGHT_WIDE _mm512_zextps256_ps512
 #define EIGHT_STORE _mm256_store_ps
 
-KERNEL static inline __m512 avx512_fold(__m512 a, __m512 b) { /* pairs of lanes: of a, of b */
-    return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-}
+#include "train/kernel_fold.h"
 
 KERNEL static inline __m128 avx512_sums4(__m512 a, __m512 b, __m512 c, __m512 d) {
-    __m512 ac = avx512_fold(a, c), bd = avx512_fold(b, d), all = avx512_fold(ac, bd);
+    __m512 all = fold(fold(a, c), fold(b, d));
     __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
     return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 }
@@ -77,8 +75,14 @@ KERNEL static inline __m512 avx512_two(const float *numbers) {
 
 #include "train/kernel_body.h"
 
-const vni_train_kernels vni_train_avx512 = {"avx512",      VNI_CPU_AVX512, avx512_step, avx512_sum,
-                                            avx512_spread, avx512_gather,  avx512_glove};
+static void avx512_any_step(const vni_step *step) {
+    if (!vni_avx512_window(step))
+        avx512_step(step);
+}
+
+const vni_train_kernels vni_train_avx512 = {"avx512",    VNI_CPU_AVX512, avx512_any_step,
+                                            avx512_sum,  avx512_spread,  avx512_gather,
+                                            avx512_glove};
 /* The same but for the step. */
 const vni_train_kernels vni_train_bf16 = {
     "avx512-bf16", VNI_CPU_AVX512 | VNI_CPU_AVX512BF16 | VNI_CPU_FASTBF16,

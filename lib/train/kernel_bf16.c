@@ -48,9 +48,7 @@ KERNEL static inline __m512 gains_of(__m512 x, __m512 label, __m512 rate) {
     return _mm512_mul_ps(_mm512_sub_ps(label, p), rate);
 }
 
-KERNEL static inline __m512 fold(__m512 a, __m512 b) { /* pairs of lanes: of a, of b */
-    return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-}
+#include "train/kernel_fold.h"
 
 /* Gains as they are multiplied, of two inputs and up to four outputs: for each output those of both inputs;
  * for each input, and two outputs after two, those of both outputs (along_at). */
@@ -62,11 +60,6 @@ typedef struct factors {
 typedef struct group { /* of four outputs, once an input */
     __m512 labels, rates;
 } group;
-
-/* Two vectors of sums by lanes of 128 bits: the first half of both, the second half of both. */
-KERNEL static inline __m512 gather(__m512 a, __m512 b) {
-    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xDD));
-}
 
 /* (first input, second input) of every number of g. */
 KERNEL static inline __m512i beside(__m512 g) {

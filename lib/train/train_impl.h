@@ -107,6 +107,8 @@ extern const vni_train_kernels vni_train_portable;
 extern const vni_train_kernels vni_train_avx2;
 extern const vni_train_kernels vni_train_avx512;
 extern const vni_train_kernels vni_train_bf16;
+/* Whether it took the step: see kernel_window.c. */
+int vni_avx512_window(const vni_step *step);
 void vni_bf16_step(const vni_step *step);
 #endif
 const vni_train_kernels *vni_train_chosen(void);

@@ -42,7 +42,8 @@ static int is_rounded(const vni_train_kernels *table) {
     return strcmp(table->name, "avx512-bf16") == 0;
 }
 
-static void check_step(const vni_train_kernels *table, size_t in, size_t out, size_t width) {
+static void check_step_of(const vni_train_kernels *table, size_t in, size_t out, size_t width,
+                          int logits_wanted) {
     static double was_in[MOST][WIDTH], was_out[MOST][WIDTH], gain[MOST][MOST];
     const double share = is_rounded(table) ? 0.02 : 0;
     float *in_rows[MOST], *out_rows[MOST];
@@ -50,8 +51,8 @@ static void check_step(const vni_train_kernels *table, size_t in, size_t out, si
     static float rates[MOST + 8] __attribute__((aligned(64)));
     uint64_t state = in * 1000 + out * 10 + width;
     const float *coming[2] = {inputs[MOST - 1], outputs[MOST - 1]};
-    vni_step step = {in_rows, out_rows, labels, rates,  in, out,       width,
-                     logits,  gains,    moves,  coming, 2,  share == 0};
+    vni_step step = {in_rows, out_rows, labels, rates,  in, out,          width,
+                     logits,  gains,    moves,  coming, 2,  logits_wanted};
     memset(inputs, 0, sizeof inputs); /* rows end with zeros */
     memset(outputs, 0, sizeof outputs);
     for (size_t i = 0; i < in; i++) {
@@ -94,6 +95,11 @@ static void check_step(const vni_train_kernels *table, size_t in, size_t out, si
             }
             assert_true(fabs((double)inputs[i][d] - wanted) < off);
         }
+}
+
+static void check_step(const vni_train_kernels *table, size_t in, size_t out, size_t width) {
+    check_step_of(table, in, out, width, 0);
+    check_step_of(table, in, out, width, 1);
 }
 
 /* Gains that are 0 or as large as rates allow come out as such: what rounds does not drift. */
