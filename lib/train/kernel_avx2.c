@@ -35,10 +35,7 @@
 #define VECTOR_GAINS avx2_eight_gains
 #define TWO(a) _mm256_set1_ps(*(a))
 #define EIGHT __m256
-#define EIGHT_SET1 _mm256_set1_ps
 #define EIGHT_LOAD _mm256_load_ps
-#define EIGHT_MUL _mm256_mul_ps
-#define EIGHT_WIDE
 #define EIGHT_STORE _mm256_store_ps
 
 KERNEL static inline __m128 avx2_sums4(__m256 a, __m256 b, __m256 c, __m256 d) {

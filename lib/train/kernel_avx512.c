@@ -36,10 +36,7 @@
 #define VECTOR_GAINS avx512_vector_gains
 #define TWO avx512_two
 #define EIGHT __m256
-#define EIGHT_SET1 _mm256_set1_ps
 #define EIGHT_LOAD _mm256_load_ps
-#define EIGHT_MUL _mm256_mul_ps
-#define EIGHT_WIDE _mm512_zextps256_ps512
 #define EIGHT_STORE _mm256_store_ps
 
 #include "train/kernel_fold.h"

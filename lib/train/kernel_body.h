@@ -1,8 +1,7 @@
 /* The kernels, written once for vectors of any length. A file for one set of instructions defines
  *   KERNEL          the target attribute
  *   VECTOR, LANES   a vector of floats and how many it holds (16 or 8)
- *   LOAD STORE SET1 ZERO ADD SUB MUL, FMA(a, b, c) = a * b + c; EIGHT and EIGHT_* for eight floats,
- *   EIGHT_WIDE(a) a vector of them and zeros
+ *   LOAD STORE SET1 ZERO ADD SUB MUL, FMA(a, b, c) = a * b + c; EIGHT and EIGHT_* for eight floats
  *   SUMS4(a, b, c, d)  an __m128 of the four vectors' sums
  *   SUM(a)          the sum of a vector; ABS_MOST(a, b) the larger ones of both's absolute values
  *   AND OR of bits, DIV, ROOT(a), ABOVE(a, b) whether any a is above its b
@@ -21,16 +20,12 @@
 
 enum { STEP_OUTPUTS = 6 };
 
-/* Whether a row's last vector has nothing but zeros in its upper half. */
-#define HALF(width) (LANES > 8 && (width) % LANES != 0)
-
 /* Products of up to four inputs with a few outputs into logits[j * stride]. */
 KERNEL static inline __attribute__((always_inline)) void
 NAME(products)(float *const *inputs, const size_t input_count, float *const *outputs,
                const size_t output_count, size_t width, float *logits, size_t stride) {
     VECTOR sums[DOT_OUTPUTS][4];
     const float *in[4], *out[DOT_OUTPUTS];
-    size_t whole = width;
 #pragma GCC unroll 4
     for (size_t i = 0; i < input_count; i++)
         in[i] = inputs[i];
@@ -41,21 +36,7 @@ NAME(products)(float *const *inputs, const size_t input_count, float *const *out
         for (size_t i = 0; i < 4; i++)
             sums[j][i] = ZERO;
     }
-    if (HALF(width)) {
-        EIGHT x[4];
-        whole -= 8;
-#pragma GCC unroll 4
-        for (size_t i = 0; i < input_count; i++)
-            x[i] = EIGHT_LOAD(in[i] + whole);
-#pragma GCC unroll 8
-        for (size_t j = 0; j < output_count; j++) {
-            EIGHT u = EIGHT_LOAD(out[j] + whole);
-#pragma GCC unroll 4
-            for (size_t i = 0; i < input_count; i++)
-                sums[j][i] = EIGHT_WIDE(EIGHT_MUL(x[i], u));
-        }
-    }
-    for (size_t at = 0; at < whole; at += LANES) {
+    for (size_t at = 0; at < width; at += LANES) {
         VECTOR x[4];
 #pragma GCC unroll 4
         for (size_t i = 0; i < input_count; i++)
@@ -221,29 +202,50 @@ KERNEL static void NAME(all_gains)(const vni_step *step, size_t stride) {
     }
 }
 
-#define UPDATE NAME(half_update)
-#define U_VECTOR EIGHT
-#define U_LANES 8
-#define U_COLUMNS 1
-#define U_LOAD EIGHT_LOAD
-#define U_STORE EIGHT_STORE
-#define U_SET1 EIGHT_SET1
-#define U_ZERO EIGHT_SET1(0)
-#define U_ADD _mm256_add_ps
-#define U_FMA _mm256_fmadd_ps
-#include "train/kernel_update.h"
-
-#define UPDATE NAME(update)
-#define U_VECTOR VECTOR
-#define U_LANES LANES
-#define U_COLUMNS UPDATE_COLUMNS
-#define U_LOAD LOAD
-#define U_STORE STORE
-#define U_SET1 SET1
-#define U_ZERO ZERO
-#define U_ADD ADD
-#define U_FMA FMA
-#include "train/kernel_update.h"
+/* Both updates of `columns` columns from `at` on for a group of outputs: a gain is read once for all of
+ * them. With more than one group, what the inputs get is collected in step->moves, of one column; first
+ * and last say which group it is. */
+KERNEL static inline __attribute__((always_inline)) void
+NAME(update)(const vni_step *step, size_t group, const size_t output_count, size_t at,
+             const size_t columns, size_t stride, const int first, const int last) {
+    VECTOR old[STEP_OUTPUTS][UPDATE_COLUMNS], fresh[STEP_OUTPUTS][UPDATE_COLUMNS];
+    const float *gains = step->gains + group * stride;
+#pragma GCC unroll 8
+    for (size_t j = 0; j < output_count; j++)
+#pragma GCC unroll 2
+        for (size_t k = 0; k < columns; k++)
+            old[j][k] = fresh[j][k] = LOAD(step->outputs[group + j] + at + k * LANES);
+    for (size_t i = 0; i < step->input_count; i++) {
+        float *input = step->inputs[i] + at;
+        VECTOR x[UPDATE_COLUMNS], move[UPDATE_COLUMNS];
+#pragma GCC unroll 2
+        for (size_t k = 0; k < columns; k++) {
+            x[k] = LOAD(input + k * LANES);
+            move[k] = !first ? LOAD(step->moves + i * VNI_LANES) : last ? x[k] : ZERO;
+        }
+#pragma GCC unroll 8
+        for (size_t j = 0; j < output_count; j++) {
+            VECTOR g = SET1(gains[j * stride + i]);
+#pragma GCC unroll 2
+            for (size_t k = 0; k < columns; k++) {
+                move[k] = FMA(g, old[j][k], move[k]);
+                fresh[j][k] = FMA(g, x[k], fresh[j][k]);
+            }
+        }
+#pragma GCC unroll 2
+        for (size_t k = 0; k < columns; k++) {
+            if (last)
+                STORE(input + k * LANES, first ? move[k] : ADD(x[k], move[k]));
+            else
+                STORE(step->moves + i * VNI_LANES, move[k]);
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t j = 0; j < output_count; j++)
+#pragma GCC unroll 2
+        for (size_t k = 0; k < columns; k++)
+            STORE(step->outputs[group + j] + at + k * LANES, fresh[j][k]);
+}
 
 #define UPDATE_CASE(m)                                                                             \
     case m:                                                                                        \
@@ -252,10 +254,8 @@ KERNEL static void NAME(all_gains)(const vni_step *step, size_t stride) {
             NAME(update)(step, 0, m, at, UPDATE_COLUMNS, stride, 1, 1);                            \
         }                                                                                          \
         vni_step_fetch(step, at, step->width);                                                     \
-        for (; at + LANES <= step->width; at += LANES)                                             \
+        for (; at < step->width; at += LANES)                                                      \
             NAME(update)(step, 0, m, at, 1, stride, 1, 1);                                         \
-        if (HALF(step->width))                                                                     \
-            NAME(half_update)(step, 0, m, at, 1, stride, 1, 1);                                    \
         break;
 
 /* More outputs than one group has: column by column, so that moves stay small. */
