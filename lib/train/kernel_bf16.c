@@ -256,10 +256,10 @@ all_updates(const vni_step *step, const size_t outputs, const factors *by) {
     size_t at = 0;
     if (outputs <= 6)
         for (; at + 2 * LANES <= width; at += 2 * LANES) {
-            vni_step_fetch(step, at, at + 2 * LANES);
+            vni_step_fetch(step, at, 2 * LANES);
             update(step, outputs, at, 2, by);
         }
-    vni_step_fetch(step, at, width);
+    vni_step_fetch(step, at, width - at);
     for (; at + LANES <= width; at += LANES)
         update(step, outputs, at, 1, by);
     if (at < width)

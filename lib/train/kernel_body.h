@@ -134,7 +134,7 @@ NAME(single_columns)(const vni_step *step, size_t at, const size_t vectors) {
         VECTOR g = SET1(step->gains[j]);
         float *output = step->outputs[j] + at;
         if (j < step->coming_count)
-            vni_row_fetch(step->coming[j], at, at + vectors * LANES);
+            vni_row_fetch(step->coming[j], at, vectors * LANES);
 #pragma GCC unroll 8
         for (size_t k = 0; k < vectors; k++) {
             VECTOR u = LOAD(output + k * LANES);
@@ -143,7 +143,7 @@ NAME(single_columns)(const vni_step *step, size_t at, const size_t vectors) {
         }
     }
     for (size_t j = step->output_count; j < step->coming_count; j++)
-        vni_row_fetch(step->coming[j], at, at + vectors * LANES);
+        vni_row_fetch(step->coming[j], at, vectors * LANES);
 #pragma GCC unroll 8
     for (size_t k = 0; k < vectors; k++)
         STORE(input + k * LANES, move[k]);
@@ -250,10 +250,10 @@ NAME(update)(const vni_step *step, size_t group, const size_t output_count, size
 #define UPDATE_CASE(m)                                                                             \
     case m:                                                                                        \
         for (; at + UPDATE_COLUMNS * LANES <= step->width; at += UPDATE_COLUMNS * LANES) {         \
-            vni_step_fetch(step, at, at + UPDATE_COLUMNS * LANES);                                 \
+            vni_step_fetch(step, at, UPDATE_COLUMNS *LANES);                                       \
             NAME(update)(step, 0, m, at, UPDATE_COLUMNS, stride, 1, 1);                            \
         }                                                                                          \
-        vni_step_fetch(step, at, step->width);                                                     \
+        vni_step_fetch(step, at, step->width - at);                                                \
         for (; at < step->width; at += LANES)                                                      \
             NAME(update)(step, 0, m, at, 1, stride, 1, 1);                                         \
         break;
@@ -263,7 +263,7 @@ KERNEL static void NAME(update_groups)(const vni_step *step, size_t stride) {
     size_t whole =
         (step->output_count - 1) / STEP_OUTPUTS * STEP_OUTPUTS; /* before the last group */
     for (size_t at = 0; at < step->width; at += LANES) {
-        vni_step_fetch(step, at, at + LANES);
+        vni_step_fetch(step, at, LANES);
         NAME(update)(step, 0, STEP_OUTPUTS, at, 1, stride, 1, 0);
         for (size_t group = STEP_OUTPUTS; group < whole; group += STEP_OUTPUTS)
             NAME(update)(step, group, STEP_OUTPUTS, at, 1, stride, 0, 0);

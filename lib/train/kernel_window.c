@@ -171,10 +171,7 @@ INLINE void update(const vni_step *step, const size_t outputs, size_t at, const 
 #pragma GCC unroll 2
         for (size_t k = 0; k < columns; k++)
             old[j][k] = fresh[j][k] = _mm512_load_ps(step->outputs[j] + at + k * LANES);
-    for (size_t row = 0; row < step->coming_count; row++)
-#pragma GCC unroll 2
-        for (size_t k = 0; k < columns; k++)
-            __builtin_prefetch(step->coming[row] + at + k * LANES, 1, 3);
+    vni_step_fetch(step, at, columns * LANES);
     for (; left > 2; gains += BLOCK_GAINS) {
         const size_t some = left < BLOCK ? left : BLOCK;
         for (size_t k = 0; k < some; k++)

@@ -32,10 +32,10 @@ void vni_stepper_carve(vni_stepper *s, char *memory, size_t *at, size_t most_tar
 }
 
 /* A random number that was drawn before, and one to take next time in its place. */
-static uint64_t take_drawn(vni_stepper *stepper, size_t i) {
-    uint64_t random = stepper->drawn[i];
-    stepper->drawn[i] = vni_draw(&stepper->draw);
-    vni_negative_fetch(stepper->negatives, stepper->drawn[i]);
+static inline uint64_t take_drawn(const vni_negatives *negatives, uint64_t *drawn, uint64_t *draw) {
+    uint64_t random = *drawn, next = vni_draw(draw);
+    vni_negative_fetch(negatives, next);
+    *drawn = next;
     return random;
 }
 
@@ -45,7 +45,7 @@ void vni_stepper_start(vni_stepper *stepper, uint64_t seed, uint64_t stream) {
     stepper->loss_sum = 0;
     stepper->coming_count = 0;
     for (size_t i = 0; stepper->tree == NULL && i < stepper->negative; i++)
-        take_drawn(stepper, i);
+        take_drawn(stepper->negatives, &stepper->drawn[i], &stepper->draw);
 }
 
 void vni_expect(vni_stepper *stepper, const float *row) {
@@ -59,20 +59,32 @@ static void add_target(vni_targets *targets, int32_t id, float label) {
     targets->weights[targets->count++] = 1;
 }
 
-/* A word drawn twice weighs twice; the word itself, which is target `own`, is passed over. */
+/* A word drawn twice weighs twice; the word itself, which is target `own`, is passed over. What changes with
+ * every draw is kept out of memory, where each write could be one of the others. */
 static void draw_negatives(vni_stepper *stepper, int32_t word, size_t own, vni_targets *targets) {
-    for (size_t i = 0; i < stepper->negative; i++) {
-        int32_t drawn = vni_negative_of(stepper->negatives, take_drawn(stepper, i));
+    const vni_negatives negatives = *stepper->negatives;
+    const size_t negative = stepper->negative;
+    int32_t *ids = targets->ids;
+    uint64_t *drawn_before = stepper->drawn, draw = stepper->draw;
+    size_t count = targets->count;
+    for (size_t i = 0; i < negative; i++) {
+        int32_t drawn =
+            vni_negative_of(&negatives, take_drawn(&negatives, &drawn_before[i], &draw));
         size_t same = own + 1;
         if (drawn == word)
             continue;
-        while (same < targets->count && targets->ids[same] != drawn)
+        while (same < count && ids[same] != drawn)
             same++;
-        if (same < targets->count)
+        if (same < count) {
             targets->weights[same]++;
-        else
-            add_target(targets, drawn, 0);
+            continue;
+        }
+        ids[count] = drawn;
+        targets->labels[count] = 0;
+        targets->weights[count++] = 1;
     }
+    stepper->draw = draw;
+    targets->count = count;
 }
 
 /* The step will write to copies, which nobody reads again. */

@@ -46,17 +46,20 @@ typedef struct vni_step {
     int logits_wanted;
 } vni_step;
 
-/* Asks for the lines of a row that begin in [from, to). */
-static inline void vni_row_fetch(const float *row, size_t from, size_t to) {
-    for (size_t at = vni_padded(from); at < to; at += VNI_LANES)
-        __builtin_prefetch(row + at, 1, 3);
+/* Asks for the lines of a row that begin in the next `floats` numbers from `at` on. Where floats is a constant,
+ * without a loop. */
+static inline void vni_row_fetch(const float *row, size_t at, const size_t floats) {
+    const size_t skip = at % VNI_LANES ? VNI_LANES - at % VNI_LANES : 0;
+#pragma GCC unroll 8
+    for (size_t k = 0; k + skip < floats; k += VNI_LANES)
+        __builtin_prefetch(row + at + skip + k, 1, 3);
 }
 
 /* The same of all rows that are coming. A step does so piece by piece, beside its arithmetic: many lines
  * asked for at once would wait for each other, and the step for them. */
-static inline void vni_step_fetch(const vni_step *step, size_t from, size_t to) {
+static inline void vni_step_fetch(const vni_step *step, size_t at, const size_t floats) {
     for (size_t i = 0; i < step->coming_count; i++)
-        vni_row_fetch(step->coming[i], from, to);
+        vni_row_fetch(step->coming[i], at, floats);
 }
 
 /* Floats from one output's logits to the next one's. A single input has them side by side. Labels,
