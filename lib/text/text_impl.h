@@ -6,6 +6,18 @@
 
 #include <string.h>
 
+/* One to seven bytes in the order of a little-endian number, without a loop: both halves, which overlap. */
+static inline uint64_t vni_few_bytes(const char *data, size_t bytes) {
+    const unsigned char *at = (const unsigned char *)data;
+    uint32_t low, high;
+    if (bytes < 4)
+        return (uint64_t)at[0] | (uint64_t)at[bytes / 2] << 8 * (bytes / 2) |
+               (uint64_t)at[bytes - 1] << 8 * (bytes - 1);
+    memcpy(&low, data, 4);
+    memcpy(&high, data + bytes - 4, 4);
+    return (uint64_t)low | (uint64_t)high << 8 * (bytes - 4);
+}
+
 /* A hash of bytes, the same on every machine: eight at a time, the last ones padded with zeros and
  * told apart by the length. Not for keys of an enemy with time: a table of words may be slow, but
  * never wrong. */
@@ -20,11 +32,8 @@ static inline uint64_t vni_hash_bytes(const char *data, size_t bytes) {
         memcpy(&word, data, 8);
         hash = vni_mix(hash, word);
     }
-    if (bytes > 0) {
-        word = 0;
-        memcpy(&word, data, bytes);
-        hash = vni_mix(hash, word);
-    }
+    if (bytes > 0)
+        hash = vni_mix(hash, vni_few_bytes(data, bytes));
     return vni_mix(hash, hash >> 32);
 }
 
