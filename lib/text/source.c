@@ -42,12 +42,10 @@ struct vecna_source {
     uint64_t bytes_read, bytes_total;
 };
 
-int vni_text_reserve(const vecna_allocator *allocator, void **array, size_t *capacity,
-                     size_t needed, size_t size) {
+int vni_text_grow(const vecna_allocator *allocator, void **array, size_t *capacity, size_t needed,
+                  size_t size) {
     size_t grown = *capacity ? *capacity : 1024;
     void *memory;
-    if (needed <= *capacity)
-        return 1;
     while (grown < needed)
         if (!vecna_size_mul(grown, 2, &grown))
             return 0;

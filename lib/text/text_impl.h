@@ -18,6 +18,20 @@ static inline uint64_t vni_few_bytes(const char *data, size_t bytes) {
     return (uint64_t)low | (uint64_t)high << 8 * (bytes - 4);
 }
 
+/* Whether as many bytes are the same; of a word, in one or two looks and no call. */
+static inline int vni_same_bytes(const char *a, const char *b, size_t bytes) {
+    uint64_t first[2], last[2];
+    if (bytes < 8)
+        return bytes == 0 || vni_few_bytes(a, bytes) == vni_few_bytes(b, bytes);
+    if (bytes > 16)
+        return memcmp(a, b, bytes) == 0;
+    memcpy(&first[0], a, 8);
+    memcpy(&first[1], b, 8);
+    memcpy(&last[0], a + bytes - 8, 8);
+    memcpy(&last[1], b + bytes - 8, 8);
+    return first[0] == first[1] && last[0] == last[1];
+}
+
 /* A hash of bytes, the same on every machine: eight at a time, the last ones padded with zeros and
  * told apart by the length. Not for keys of an enemy with time: a table of words may be slow, but
  * never wrong. */
@@ -37,9 +51,14 @@ static inline uint64_t vni_hash_bytes(const char *data, size_t bytes) {
     return vni_mix(hash, hash >> 32);
 }
 
+/* What vni_text_reserve does where the room is not there yet. */
+int vni_text_grow(const vecna_allocator *allocator, void **array, size_t *capacity, size_t needed,
+                  size_t size);
 /* A growing array: room for `needed` entries of `size` bytes, doubling. 0 when memory is out. */
-int vni_text_reserve(const vecna_allocator *allocator, void **array, size_t *capacity,
-                     size_t needed, size_t size);
+static inline int vni_text_reserve(const vecna_allocator *allocator, void **array, size_t *capacity,
+                                   size_t needed, size_t size) {
+    return needed <= *capacity || vni_text_grow(allocator, array, capacity, needed, size);
+}
 
 /* The text of a corpus while it is read: numbers in the order of first sight. */
 typedef struct vni_stream {

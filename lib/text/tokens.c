@@ -17,7 +17,7 @@ struct vecna_tokenizer {
     const vecna_allocator *allocator;
     vecna_tokens tokens;
     int keep_case;
-    unsigned char fold[128]; /* what an ASCII byte becomes in a word; 0: it ends the word */
+    unsigned char fold[256]; /* what an ASCII byte becomes in a word; 0: none, or a word's end */
     const unsigned char *at, *end;
     char *word; /* the word that is being made */
     size_t word_capacity;
@@ -194,6 +194,18 @@ static int add_character(vecna_tokenizer *tokenizer, size_t *length) {
     return what != ROLE_ALONE;
 }
 
+/* ASCII letters and digits behind the first `length` bytes of the word, as many as there is room for. */
+static size_t add_plain(vecna_tokenizer *tokenizer, size_t length) {
+    const unsigned char *at = tokenizer->at, *fold = tokenizer->fold;
+    const size_t room = tokenizer->word_capacity - length;
+    const unsigned char *stop = (size_t)(tokenizer->end - at) < room ? tokenizer->end : at + room;
+    char *word = tokenizer->word + length;
+    for (; at < stop && fold[*at]; at++)
+        *word++ = (char)fold[*at];
+    tokenizer->at = at;
+    return (size_t)(word - tokenizer->word);
+}
+
 /* The next run of characters that belong together; 0 bytes at the end. */
 static vecna_status next_run(vecna_tokenizer *tokenizer, size_t *length, vecna_error *err) {
     int wide = 0;
@@ -202,13 +214,11 @@ static vecna_status next_run(vecna_tokenizer *tokenizer, size_t *length, vecna_e
         unsigned char c = *tokenizer->at;
         if (*length + 8 > tokenizer->word_capacity && !reserve_word(tokenizer, *length + 8))
             return no_memory(err);
-        if (c < 128) {
-            unsigned char folded = tokenizer->fold[c];
-            if (folded) {
-                tokenizer->word[(*length)++] = (char)folded;
-            } else if (*length > 0) {
+        if (tokenizer->fold[c]) {
+            *length = add_plain(tokenizer, *length);
+        } else if (c < 128) {
+            if (*length > 0)
                 break;
-            }
             tokenizer->at++;
         } else {
             size_t before = *length;

@@ -84,7 +84,7 @@ static slot *find_slot(const vecna_vocab *vocab, const char *word, size_t bytes,
         if (one->number == 0)
             return one;
         if (one->hash == tag && vocab->lengths[one->number - 1] == bytes &&
-            memcmp(vocab->words[one->number - 1], word, bytes) == 0)
+            vni_same_bytes(vocab->words[one->number - 1], word, bytes))
             return one;
     }
 }
