@@ -18,18 +18,15 @@ static inline uint64_t vni_few_bytes(const char *data, size_t bytes) {
     return (uint64_t)low | (uint64_t)high << 8 * (bytes - 4);
 }
 
-/* Whether as many bytes are the same; of a word, in one or two looks and no call. */
+/* Whether as many bytes are the same; of a word, in one or two looks: memcmp of a constant is no call. */
 static inline int vni_same_bytes(const char *a, const char *b, size_t bytes) {
-    uint64_t first[2], last[2];
-    if (bytes < 8)
-        return bytes == 0 || vni_few_bytes(a, bytes) == vni_few_bytes(b, bytes);
     if (bytes > 16)
         return memcmp(a, b, bytes) == 0;
-    memcpy(&first[0], a, 8);
-    memcpy(&first[1], b, 8);
-    memcpy(&last[0], a + bytes - 8, 8);
-    memcpy(&last[1], b + bytes - 8, 8);
-    return first[0] == first[1] && last[0] == last[1];
+    if (bytes >= 8)
+        return memcmp(a, b, 8) == 0 && memcmp(a + bytes - 8, b + bytes - 8, 8) == 0;
+    if (bytes >= 4)
+        return memcmp(a, b, 4) == 0 && memcmp(a + bytes - 4, b + bytes - 4, 4) == 0;
+    return bytes == 0 || vni_few_bytes(a, bytes) == vni_few_bytes(b, bytes);
 }
 
 /* A hash of bytes, the same on every machine: eight at a time, the last ones padded with zeros and

@@ -16,6 +16,7 @@
 #include <immintrin.h>
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")))
+#include "train/kernel_fold.h"
 
 enum { LANES = 16, OUTPUTS = 12, INPUTS = 32, GROUPS = OUTPUTS / 4, PAIRS = INPUTS / 2 };
 
@@ -47,8 +48,6 @@ KERNEL static inline __m512 gains_of(__m512 x, __m512 label, __m512 rate) {
     p = _mm512_rcp14_ps(_mm512_add_ps(_mm512_scalef_ps(p, n), one));
     return _mm512_mul_ps(_mm512_sub_ps(label, p), rate);
 }
-
-#include "train/kernel_fold.h"
 
 /* Gains as they are multiplied, of two inputs and up to four outputs: for each output those of both inputs;
  * for each input, and two outputs after two, those of both outputs (along_at). */

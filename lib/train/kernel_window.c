@@ -8,8 +8,6 @@
  * Other shapes, and steps of which the logits are wanted, are the general kernel's. */
 #include "train/train_impl.h"
 
-#include "base/base_impl.h"
-
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -20,8 +18,8 @@
 enum { LANES = 16, OUTPUTS = 6, INPUTS = 64, BLOCK = 4, COLUMNS = 2 };
 enum { BLOCK_GAINS = 2 * LANES }; /* floats that a block of inputs has for its gains */
 
-/* (label - sigmoid(x)) * rate to within 2e-7: exp is a power of two times a polynomial of the fifth degree,
- * Taylor's of 2^r but for its last term. Runs into 0 and 1 by itself. */
+/* (label - sigmoid(x)) * rate, the sigmoid to within 1e-6: exp is a power of two times the first six terms of
+ * 2^r's series, r within a half. Runs into 0 and 1 by itself. */
 INLINE __m512 gains_of(__m512 x, __m512 label, __m512 rate) {
     const __m512 one = _mm512_set1_ps(1.0f);
     __m512 t = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504089f)), n, r, p;
@@ -198,25 +196,20 @@ INLINE void window(const vni_step *step, const size_t outputs) {
         update(step, outputs, at, 1, gains);
 }
 
+#define WINDOW_CASE(m)                                                                             \
+    case m:                                                                                        \
+        window(step, m);                                                                           \
+        return 1;
+
 KERNEL int vni_avx512_window(const vni_step *step) {
     if (step->input_count < 2 || step->input_count > INPUTS || step->logits_wanted)
         return 0;
     switch (step->output_count) {
-    case 2:
-        window(step, 2);
-        return 1;
-    case 3:
-        window(step, 3);
-        return 1;
-    case 4:
-        window(step, 4);
-        return 1;
-    case 5:
-        window(step, 5);
-        return 1;
-    case 6:
-        window(step, 6);
-        return 1;
+        WINDOW_CASE(2)
+        WINDOW_CASE(3)
+        WINDOW_CASE(4)
+        WINDOW_CASE(5)
+        WINDOW_CASE(6)
     default:
         return 0;
     }

@@ -53,10 +53,14 @@ void vni_expect(vni_stepper *stepper, const float *row) {
         stepper->coming[stepper->coming_count++] = row;
 }
 
+static inline void set_target(vni_targets *targets, size_t at, int32_t id, float label) {
+    targets->ids[at] = id;
+    targets->labels[at] = label;
+    targets->weights[at] = 1;
+}
+
 static void add_target(vni_targets *targets, int32_t id, float label) {
-    targets->ids[targets->count] = id;
-    targets->labels[targets->count] = label;
-    targets->weights[targets->count++] = 1;
+    set_target(targets, targets->count++, id, label);
 }
 
 /* A word drawn twice weighs twice; the word itself, which is target `own`, is passed over. What changes with
@@ -75,13 +79,10 @@ static void draw_negatives(vni_stepper *stepper, int32_t word, size_t own, vni_t
             continue;
         while (same < count && ids[same] != drawn)
             same++;
-        if (same < count) {
+        if (same < count)
             targets->weights[same]++;
-            continue;
-        }
-        ids[count] = drawn;
-        targets->labels[count] = 0;
-        targets->weights[count++] = 1;
+        else
+            set_target(targets, count++, drawn, 0);
     }
     stepper->draw = draw;
     targets->count = count;

@@ -63,7 +63,8 @@ static inline void vni_step_fetch(const vni_step *step, size_t at, const size_t 
 }
 
 /* Floats from one output's logits to the next one's. A single input has them side by side. Labels,
- * rates, logits and gains have room for a multiple of 8 outputs: several are looked at together. */
+ * rates, logits and gains have room for a multiple of 8 outputs, and are 64-byte aligned: several are looked at
+ * together. */
 static inline size_t vni_step_stride(size_t inputs) {
     return inputs == 1 ? 1 : inputs <= 8 ? 8 : vni_padded(inputs);
 }

@@ -147,18 +147,20 @@ static void steps_of_every_shape(void **state) {
             check_step(tables[t], 1, 6, width);
         check_step(tables[t], 1, 61, 128);
         check_step(tables[t], 33, 26, 48);
+        for (size_t in = 31; in <= 66; in += 7) /* wide windows, rows of 100 dimensions */
+            check_step(tables[t], in, 6, 104);
     }
 }
 
 /* A row that stands twice among the inputs moves twice, by few outputs or by more than one group. */
 static void an_input_given_twice(void **state) {
-    static const size_t counts[2] = {1, 8};
+    static const size_t counts[3] = {1, 3, 8};
     (void)state;
-    for (size_t t = 0; t < 2 * TABLES; t++) {
-        const vni_train_kernels *table = tables[t / 2];
-        const size_t count = counts[t % 2];
+    for (size_t t = 0; t < 3 * TABLES; t++) {
+        const vni_train_kernels *table = tables[t / 3];
+        const size_t count = counts[t % 3];
         float *in[2] = {inputs[0], inputs[0]}, *out[8];
-        float labels[8], rates[8];
+        float labels[8] __attribute__((aligned(64))), rates[8] __attribute__((aligned(64)));
         vni_step step = {in, out, labels, rates, 2, count, 16, logits, gains, moves, NULL, 0, 0};
         if (!usable(table))
             continue;
